@@ -1,0 +1,111 @@
+"""Frames: pixels with their place in time, frozen and checked at the boundary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ColourMatrix: TypeAlias = Literal["bt601", "bt709", "bt2020"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Yuv420:
+    """Planar YUV with 4:2:0 subsampling, as video decoders give it and encoders take it.
+
+    y: (H, W) uint8; u, v: (ceil(H/2), ceil(W/2)) uint8. Rows may be padded (any row stride), the
+    last axis is contiguous. `full_range` is True for 0–255 luma ("pc"), False for 16–235 ("tv").
+    """
+
+    y: NDArray[np.uint8]
+    u: NDArray[np.uint8]
+    v: NDArray[np.uint8]
+    matrix: ColourMatrix = "bt709"
+    full_range: bool = False
+
+    def __post_init__(self) -> None:
+        _check_plane("y", self.y)
+        _check_plane("u", self.u)
+        _check_plane("v", self.v)
+        height, width = self.y.shape
+        want = ((height + 1) // 2, (width + 1) // 2)
+        if self.u.shape != want or self.v.shape != want:
+            raise ValueError(
+                f"chroma planes of {self.u.shape} and {self.v.shape} do not fit luma of "
+                f"{self.y.shape}; expected {want}"
+            )
+
+    @property
+    def height(self) -> int:
+        return int(self.y.shape[0])
+
+    @property
+    def width(self) -> int:
+        return int(self.y.shape[1])
+
+
+Picture: TypeAlias = "NDArray[np.uint8] | Yuv420"
+"""Pixels: a (H, W, 3) uint8 BGR array, or `Yuv420` planes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture of a source.
+
+    image: (H, W, 3) uint8 BGR, or `Yuv420`.
+    index: position in the source, from 0, counted before any stride or drop.
+    pts: presentation time stamp in units of `time_base` (seconds, exact); None if the source
+        has no time (a folder of images).
+    corrupt: the decoder concealed damage in this frame.
+    """
+
+    image: Picture
+    index: int = 0
+    pts: int | None = None
+    time_base: Fraction = Fraction(1, 1)
+    corrupt: bool = False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.image, np.ndarray):
+            check_bgr(self.image)
+
+    @property
+    def height(self) -> int:
+        return int(size_of(self.image)[1])
+
+    @property
+    def width(self) -> int:
+        return int(size_of(self.image)[0])
+
+    @property
+    def seconds(self) -> float | None:
+        """Presentation time in seconds, or None where the source has no time."""
+        return None if self.pts is None else float(self.pts * self.time_base)
+
+
+def size_of(image: Picture) -> tuple[int, int]:
+    """(width, height) of a picture, in pixels."""
+    if isinstance(image, Yuv420):
+        return image.width, image.height
+    return int(image.shape[1]), int(image.shape[0])
+
+
+def check_bgr(image: NDArray[np.uint8]) -> None:
+    """Raise ValueError unless `image` is a non-empty (H, W, 3) uint8 array."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise ValueError(
+            f"an image of shape {image.shape} and type {image.dtype}; expected (H, W, 3) uint8 in "
+            "BGR order, as OpenCV reads it"
+        )
+
+
+def _check_plane(name: str, plane: NDArray[np.uint8]) -> None:
+    if plane.dtype != np.uint8 or plane.ndim != 2 or plane.size == 0:
+        raise ValueError(f"plane {name} is {plane.shape} {plane.dtype}; expected (H, W) uint8")
+    if plane.strides[1] != 1:
+        raise ValueError(f"plane {name} has pixels {plane.strides[1]} bytes apart; expected 1")
