@@ -1,0 +1,64 @@
+"""Checkpoints of a training run: everything that `--resume` needs, written atomically."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rtseg.errors import RecipeError
+
+
+class Ema:
+    """Exponential moving average of all parameters and buffers of a network.
+
+    The decay warms up as (1 + n) / (10 + n), so that early averages follow the network.
+    Polyak & Juditsky 1992, https://doi.org/10.1137/0330046.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.updates = 0
+        self.values = {k: v.detach().clone() for k, v in network.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        self.updates += 1
+        keep = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        for name, value in network.state_dict().items():
+            if value.is_floating_point():
+                self.values[name].lerp_(value, 1 - keep)
+            else:
+                self.values[name].copy_(value)
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
+    """Write beside the target, flush to the disk, then rename: a kill leaves the old file."""
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def load(path: Path, network: str) -> dict[str, Any]:
+    """Read a checkpoint of `network`; tensors and plain values only, no code is run."""
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as exc:
+        raise RecipeError(f"cannot read the checkpoint {path}: {exc}") from exc
+    if state.get("network") != network:
+        raise RecipeError(
+            f"{path} is a checkpoint of {state.get('network')!r}; expected {network!r}"
+        )
+    return state
+
+
+def weights(state: dict[str, Any]) -> dict[str, Tensor]:
+    """The averaged weights of a checkpoint."""
+    return dict(state["ema"])

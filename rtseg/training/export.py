@@ -1,0 +1,152 @@
+"""From trained weights to the deployed file: fold, halve, export, attach the contract."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from rtseg.classes import CAMVID
+from rtseg.contract import Contract, classes_of
+from rtseg.errors import ModelError
+from rtseg.model import digest, with_contract
+from rtseg.networks import build
+from rtseg.networks.layers import count_macs, count_parameters
+from rtseg.training.train import MEAN, STD
+
+if TYPE_CHECKING:
+    import onnx
+
+OPSET = 18
+"""Understood by TensorRT 10 and 11, OpenVINO and ONNX Runtime."""
+
+
+def export(
+    weights: Path,
+    out: Path,
+    *,
+    name: str | None = None,
+    trained_size: tuple[int, int] = (480, 360),
+    training: str = "not stated",
+    licence: str = "not stated",
+) -> Contract:
+    """Write the model file for trained `weights` (safetensors) and return its contract.
+
+    trained_size: (width, height) of the training images. training, licence: sentences for the
+    contract. Raises ModelError if the weights do not fit the network they name.
+    """
+    network, architecture = load_network(weights)
+    parameters = count_parameters(network)
+    gmacs = count_macs(network, *trained_size) / 1e9
+    stride, output_stride = int(_attribute(network, "stride")), _attribute(network, "output_stride")
+    graph = to_onnx(deployable(network), (stride * 8, stride * 8))
+    contract = Contract(
+        name=name or architecture,
+        network=architecture,
+        stride=stride,
+        output_stride=output_stride,
+        trained_size=trained_size,
+        mean=MEAN,
+        std=STD,
+        label_set=CAMVID.name,
+        classes=classes_of(CAMVID),
+        parameters=parameters,
+        gmacs=round(gmacs, 4),
+        training=training,
+        licence=licence,
+        sha256=digest(graph),
+    )
+    out.write_bytes(with_contract(graph, contract))
+    return contract
+
+
+def load_network(weights: Path) -> tuple[nn.Module, str]:
+    """The network a safetensors file names, in eval mode, with its weights; and its name.
+
+    Loading is strict: missing, additional or misshapen tensors raise ModelError.
+    """
+    try:
+        with safe_open(weights, framework="pt") as file:
+            architecture = (file.metadata() or {}).get("network")
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as exc:
+        raise ModelError(f"cannot read the weights {weights}: {exc}") from exc
+    if architecture is None:
+        raise ModelError(f"{weights} does not name its network; expected weights saved by rtseg")
+    network = build(architecture, len(CAMVID)).eval()
+    try:
+        network.load_state_dict(tensors, strict=True)
+    except RuntimeError as exc:
+        raise ModelError(f"{weights} does not fit {architecture}: {exc}") from exc
+    return network, architecture
+
+
+def fold_batch_norm(network: nn.Module) -> None:
+    """Fold every batch norm that follows a convolution in an `nn.Sequential` into it, in place."""
+    for child in network.children():
+        fold_batch_norm(child)
+    if not isinstance(network, nn.Sequential):
+        return
+    for i in range(len(network) - 1):
+        conv, norm = network[i], network[i + 1]
+        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            network[i], network[i + 1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
+
+
+class Deployed(nn.Module):
+    """FP16 inside, FP32 logits out: (N, 3, H, W) float16 → (N, C, H/s, W/s) float32."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network.half()
+
+    def forward(self, image: Tensor) -> Tensor:
+        logits: Tensor = self.network(image)
+        return logits.float()
+
+
+def deployable(network: nn.Module) -> nn.Module:
+    """The network as it is exported: batch norm folded in FP32, then halved, logits FP32.
+
+    Folding comes first: the folded weights are rounded to half precision once.
+    """
+    fold_batch_norm(network.eval())
+    return Deployed(network).eval()
+
+
+def to_onnx(network: nn.Module, example: tuple[int, int]) -> onnx.ModelProto:
+    """Export with free height and width; `example` (width, height) only traces the graph."""
+    image = torch.zeros(1, 3, example[1], example[0], dtype=torch.half)
+    free = torch.export.Dim.DYNAMIC
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():  # of the exporter's own libraries
+        warnings.simplefilter("ignore")
+        program: Any = torch.onnx.export(
+            network,
+            (image,),
+            input_names=["image"],
+            output_names=["logits"],
+            opset_version=OPSET,
+            dynamic_shapes=({2: free, 3: free},),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    proto: onnx.ModelProto = program.model_proto
+    for node in proto.graph.node:  # stack traces with paths of the exporting machine
+        del node.metadata_props[:]
+        node.doc_string = ""
+    del proto.graph.value_info[:]
+    return proto
+
+
+def _attribute(network: nn.Module, name: str) -> int:
+    value = getattr(network, name)
+    assert isinstance(value, int)
+    return value

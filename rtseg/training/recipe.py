@@ -1,0 +1,108 @@
+"""Training recipes: one TOML file that says everything about a run."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rtseg.errors import RecipeError
+
+
+class Stage(BaseModel):
+    """A part of the schedule. until: share of the iterations at which it ends (0–1].
+
+    crop: (height, width) of the training crops; scale: range of the zoom factors.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    until: float = Field(gt=0, le=1)
+    crop: tuple[int, int]
+    scale: tuple[float, float]
+
+
+class Recipe(BaseModel):
+    """All settings of a run; unknown keys are errors.
+
+    Small crops first and large ones later ("progressive learning", Tan & Le 2021,
+    https://arxiv.org/abs/2104.00298) make a short run on a CPU worth while.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    network: str
+    data: Literal["camvid"] = "camvid"
+    splits: tuple[str, ...] = ("train",)
+    epochs: int = Field(gt=0)
+    batch: int = Field(default=8, gt=0)
+    stages: tuple[Stage, ...]
+    optimiser: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = Field(gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    warmup: int = Field(default=200, ge=0, description="iterations of linear warm-up")
+    power: float = Field(default=0.9, gt=0, description="exponent of the poly schedule")
+    class_weights: bool = True
+    rotation: float = 3.0
+    flip: bool = True
+    colour: float = Field(default=0.4, ge=0, le=1)
+    rendered: int = Field(default=0, ge=0, description="synthetic frames added to each epoch")
+    ema: float = Field(default=0.998, ge=0, lt=1)
+    amp: Literal["none", "bf16"] = "none"
+    compile: bool = False
+    evaluate_every: int = Field(default=5, gt=0, description="epochs")
+    seed: int = 0
+
+    def stage_at(self, progress: float) -> Stage:
+        """The stage at `progress`, the share of the run that is done (0–1)."""
+        return next((s for s in self.stages if progress < s.until), self.stages[-1])
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe file, or a shipped one by name; `overrides` are "key=value" in TOML syntax.
+
+    Raises RecipeError naming the file and the key that is wrong.
+    """
+    try:
+        values = tomllib.loads(_find(path).read_text())
+        for text in overrides:
+            values |= _override(text)
+        return Recipe.model_validate(values)
+    except tomllib.TOMLDecodeError as exc:
+        raise RecipeError(f"{path} is not TOML: {exc}") from exc
+    except ValidationError as exc:
+        first: Any = exc.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise RecipeError(f"{path}: {key or 'recipe'}: {first['msg']}") from exc
+
+
+def shipped_recipes() -> list[str]:
+    """Names of the recipes that come with the package."""
+    folder = resources.files("rtseg.training") / "recipes"
+    return sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name != "__init__.py")
+
+
+def _find(path: str | Path) -> Path:
+    file = Path(path)
+    if file.is_file():
+        return file
+    shipped = Path(str(resources.files("rtseg.training") / "recipes" / f"{path}.toml"))
+    if shipped.is_file():
+        return shipped
+    raise RecipeError(
+        f"no recipe {str(path)!r}: expected a TOML file or one of {', '.join(shipped_recipes())}"
+    )
+
+
+def _override(text: str) -> dict[str, Any]:
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise RecipeError(f"override {text!r}; expected key=value, such as epochs=20")
+    try:
+        return tomllib.loads(f"{key} = {value}")
+    except tomllib.TOMLDecodeError:  # a bare word is a string
+        return {key.strip(): value.strip()}

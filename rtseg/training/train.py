@@ -1,0 +1,234 @@
+"""The training loop: one recipe in, checkpoints and the best weights out.
+
+    out/recipe.json         the resolved recipe
+    out/last.pt             everything needed to go on, written after each epoch
+    out/best.safetensors    averaged weights of the best validation mIoU
+    out/results.csv         one line an epoch
+"""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rtseg.classes import CAMVID
+from rtseg.errors import RecipeError, TrainingError
+from rtseg.metrics import ConfusionMatrix
+from rtseg.networks import build
+from rtseg.training import checkpoint
+from rtseg.training.augment import Augmentation, augment
+from rtseg.training.checkpoint import Ema
+from rtseg.training.datasets import CamVid, stack
+from rtseg.training.losses import cross_entropy, log_frequency_weights
+from rtseg.training.recipe import Recipe
+
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+"""RGB mean and standard deviation, on a 0–1 scale; they go into the model file's contract."""
+
+
+class Trainer:
+    """One run. `train()` goes from where the run stands to the end of the recipe.
+
+    out: folder of the run; resume: go on from out/last.pt; device: "cpu", "cuda", …
+    report: called with the row of results.csv after each epoch.
+    """
+
+    def __init__(
+        self, recipe: Recipe, data: Path, out: Path, *, resume: bool = False, device: str = "cpu"
+    ) -> None:
+        self.recipe, self.out, self.device = recipe, out, torch.device(device)
+        self.classes = len(CAMVID)
+        self.network = build(recipe.network, self.classes)
+        self.rng = torch.Generator().manual_seed(recipe.seed)
+        torch.manual_seed(recipe.seed)
+        self.images, self.labels = self._load(data)
+        self.val_images, self.val_labels = _tensors(CamVid(data, "val"), self.device)
+        self.network.to(self.device, memory_format=torch.channels_last)
+        self.optimiser = _optimiser(self.network, recipe)
+        self.ema = Ema(self.network, recipe.ema)
+        self.weights = self._class_weights()
+        self.epoch, self.best = 0, 0.0
+        self.steps = len(self.images) // recipe.batch
+        if self.steps == 0:
+            raise RecipeError(f"{len(self.images)} images are fewer than a batch of {recipe.batch}")
+        self._start(resume)
+
+    def train(self) -> Iterator[dict[str, float | int]]:
+        """Run the remaining epochs, yielding each one's row of results.csv."""
+        forward: Any = self.network
+        if self.recipe.compile:
+            forward = torch.compile(self.network, dynamic=False)
+        while self.epoch < self.recipe.epochs:
+            started = time.perf_counter()
+            loss = self._train_epoch(forward)
+            self.epoch += 1
+            seconds = time.perf_counter() - started
+            row: dict[str, float | int] = {
+                "epoch": self.epoch,
+                "lr": self._learning_rate(self.epoch * self.steps),
+                "loss": round(loss, 5),
+                "images_per_s": round(self.steps * self.recipe.batch / seconds, 2),
+                "val_miou": float("nan"),
+            }
+            if self.epoch % self.recipe.evaluate_every == 0 or self.epoch == self.recipe.epochs:
+                row["val_miou"] = self._validate()
+            self._log(row)
+            self._save()
+            yield row
+
+    def _train_epoch(self, forward: Any) -> float:
+        self.network.train()
+        order = torch.randperm(len(self.images), generator=self.rng)
+        total = 0.0
+        for step in range(self.steps):
+            batch = order[step * self.recipe.batch : (step + 1) * self.recipe.batch]
+            total += self._train_step(forward, batch, self.epoch * self.steps + step)
+        return total / self.steps
+
+    def _train_step(self, forward: Any, batch: Tensor, iteration: int) -> float:
+        stage = self.recipe.stage_at(iteration / (self.recipe.epochs * self.steps))
+        how = Augmentation(stage.scale, self.recipe.rotation, self.recipe.flip, self.recipe.colour)
+        images, labels = augment(self.images[batch], self.labels[batch], stage.crop, how, self.rng)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._learning_rate(iteration)
+        amp = self.recipe.amp == "bf16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=amp):
+            logits = forward(normalise(images))
+        loss = cross_entropy(logits, labels, self.weights)
+        value = float(loss.detach())
+        if not np.isfinite(value):
+            raise TrainingError(
+                f"loss is {value} at iteration {iteration} (images {batch.tolist()}); "
+                "lower learning_rate, or look at these images"
+            )
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimiser.step()
+        self.ema.update(self.network)
+        return value
+
+    def _learning_rate(self, iteration: int) -> float:
+        """Linear warm-up, then poly: base · (1 - t)^power (Chen et al. 2017, arXiv 1606.00915)."""
+        r = self.recipe
+        if iteration < r.warmup:
+            return r.learning_rate * (iteration + 1) / r.warmup
+        progress = (iteration - r.warmup) / max(1, r.epochs * self.steps - r.warmup)
+        return float(r.learning_rate * max(0.0, 1 - progress) ** r.power)
+
+    @torch.no_grad()
+    def _validate(self) -> float:
+        """mIoU of the averaged weights on the whole validation split; keeps the best weights."""
+        network = build(self.recipe.network, self.classes).to(self.device)
+        network.load_state_dict(self.ema.values)
+        network.eval().to(memory_format=torch.channels_last)
+        matrix = ConfusionMatrix(self.classes)
+        for image, truth in zip(self.val_images, self.val_labels, strict=True):
+            logits = network(normalise(image[None].float() / 255.0))
+            matrix.add(truth.cpu().numpy(), predict(logits, truth.shape))
+        miou = matrix.miou()
+        if miou > self.best:
+            self.best = miou
+            tensors = {k: v.contiguous() for k, v in self.ema.values.items()}
+            save_file(tensors, self.out / "best.safetensors", {"network": self.recipe.network})
+        return round(miou, 5)
+
+    def _load(self, data: Path) -> tuple[Tensor, Tensor]:
+        parts = [_tensors(CamVid(data, split), self.device) for split in self.recipe.splits]
+        if self.recipe.rendered:
+            parts.append(_rendered(self.recipe.rendered, parts[0][0].shape[-2:], self.recipe.seed))
+        images, labels = zip(*parts, strict=True)
+        return torch.cat(images), torch.cat(labels)
+
+    def _class_weights(self) -> Tensor | None:
+        if not self.recipe.class_weights:
+            return None
+        return log_frequency_weights(self.labels, self.classes).to(self.device)
+
+    def _start(self, resume: bool) -> None:
+        self.out.mkdir(parents=True, exist_ok=True)
+        last = self.out / "last.pt"
+        if resume:
+            self._restore(checkpoint.load(last, self.recipe.network))
+        elif last.exists():
+            raise RecipeError(f"{last} exists already: pass --resume, or another --out folder")
+        (self.out / "recipe.json").write_text(self.recipe.model_dump_json(indent=2) + "\n")
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["weights"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.ema.values = {k: v.to(self.device) for k, v in state["ema"].items()}
+        self.ema.updates = state["updates"]
+        self.rng.set_state(state["rng"])
+        self.epoch, self.best = state["epoch"], state["best"]
+
+    def _save(self) -> None:
+        state = {
+            "network": self.recipe.network,
+            "weights": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "ema": self.ema.values,
+            "updates": self.ema.updates,
+            "rng": self.rng.get_state(),
+            "epoch": self.epoch,
+            "best": self.best,
+        }
+        checkpoint.save(self.out / "last.pt", state)
+
+    def _log(self, row: dict[str, float | int]) -> None:
+        path = self.out / "results.csv"
+        fresh = not path.exists()
+        with path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, row.keys())
+            if fresh:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def normalise(images: Tensor) -> Tensor:
+    """(N, 3, H, W) RGB 0–1 → zero mean and unit variance by `MEAN` and `STD`, channels last."""
+    mean = images.new_tensor(MEAN).view(1, 3, 1, 1)
+    std = images.new_tensor(STD).view(1, 3, 1, 1)
+    return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
+
+
+def predict(logits: Tensor, size: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """(1, C, h, w) logits → (H, W) uint8 labels: bilinear upsampling, then argmax."""
+    up = F.interpolate(logits.float(), size=list(size), mode="bilinear", align_corners=False)
+    return up.argmax(1)[0].to(torch.uint8).cpu().numpy()
+
+
+def _tensors(samples: CamVid, device: torch.device) -> tuple[Tensor, Tensor]:
+    images, labels = stack(samples)
+    return torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
+
+
+def _rendered(count: int, size: tuple[int, ...], seed: int) -> tuple[Tensor, Tensor]:
+    from rtseg.synthetic import labelled_frames
+    from rtseg.training.datasets import Sample
+
+    frames = labelled_frames(count, size[1], size[0], seed=seed)
+    images, labels = stack(Sample(f"rendered-{i}", *pair) for i, pair in enumerate(frames))
+    return torch.from_numpy(images), torch.from_numpy(labels)
+
+
+def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """No weight decay on biases and batch norm (He et al. 2019, arXiv 1812.01187)."""
+    decay = [p for p in network.parameters() if p.ndim > 1]
+    plain = [p for p in network.parameters() if p.ndim <= 1]
+    groups = [{"params": decay}, {"params": plain, "weight_decay": 0.0}]
+    if recipe.optimiser == "sgd":
+        return torch.optim.SGD(
+            groups, recipe.learning_rate, momentum=0.9, weight_decay=recipe.weight_decay
+        )
+    return torch.optim.AdamW(groups, recipe.learning_rate, weight_decay=recipe.weight_decay)
