@@ -1,0 +1,62 @@
+"""Options that several commands take, and how their values are read."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rtseg.errors import InputError, OutputError
+
+if TYPE_CHECKING:
+    from rtseg.backends import Precision
+
+Model = Annotated[
+    str, typer.Option("--model", "-m", help="A shipped model's name, or an .onnx file.")
+]
+Size = Annotated[
+    str | None,
+    typer.Option("--size", metavar="WxH", help="Network input size; default fits the source."),
+]
+Backend = Annotated[str, typer.Option(help="Inference engine: auto or openvino.")]
+PrecisionName = Annotated[str, typer.Option("--precision", help="auto, f32 or bf16.")]
+Yes = Annotated[bool, typer.Option("-y", "--overwrite", help="Replace outputs that exist.")]
+No = Annotated[bool, typer.Option("-n", "--no-overwrite", help="Never replace an output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+Data = Annotated[Path, typer.Option("--data", help="Folder of the data set.", metavar="DIR")]
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """ "640x360" → (640, 360). Raises InputError for another form."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", text.strip())
+    if match is None:
+        raise InputError(f"size {text!r}; expected WIDTHxHEIGHT in pixels, such as 640x360")
+    return int(match[1]), int(match[2])
+
+
+def parse_precision(text: str) -> Precision:
+    """The precision of that name. Raises InputError for an unknown one."""
+    if text == "auto" or text == "f32" or text == "bf16":
+        return text
+    raise InputError(f"precision {text!r}; expected auto, f32 or bf16")
+
+
+def may_overwrite(paths: list[Path], *, yes: bool, no: bool) -> bool:
+    """Whether existing outputs may be replaced: -y, or asked on a terminal, as ffmpeg does.
+
+    Raises OutputError if one exists and may not be replaced, and InputError for -y with -n.
+    """
+    if yes and no:
+        raise InputError("-y and -n contradict each other; give one of them")
+    existing = [path for path in paths if path.exists()]
+    if not existing or yes:
+        return yes
+    names = ", ".join(str(path) for path in existing)
+    if not no and sys.stdin.isatty() and typer.confirm(f"{names} exists already. Replace it?"):
+        return True
+    raise OutputError(f"{names} exists already; pass -y to replace it, or give another name")

@@ -1,0 +1,126 @@
+"""What a run tells its user: a progress bar, the status line of the video, a closing table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from rtseg.frame import Frame
+    from rtseg.segmentation import Result
+    from rtseg.segmenter import Segmenter
+    from rtseg.timing import RateMeter, Summary
+    from rtseg.video.base import SourceInfo
+
+STAGES = ("decode", "preprocess", "inference", "postprocess", "overlay", "write")
+
+
+class Report:
+    """Progress while a pipeline runs, on standard error; the summary, on standard output."""
+
+    def __init__(
+        self, title: str, segmenter: Segmenter, info: SourceInfo, *, quiet: bool = False
+    ) -> None:
+        self._console = Console(highlight=False, quiet=quiet)
+        self._progress = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[fps]:.0f} fps"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True, quiet=quiet),
+            transient=True,
+        )
+        self._task = self._progress.add_task(Path(title).name, total=info.frames, fps=0.0)
+        self._meter: RateMeter | None = None
+        self._engine = describe_engine(segmenter, info)
+        self._info = info
+        self._written = 0
+
+    def __enter__(self) -> Self:
+        info = self._info
+        rate = f" @ {float(info.rate):.5g} fps" if info.rate else ""
+        self._console.print(
+            f"[bold]{info.name}[/]  {info.width}x{info.height}{rate}  →  {self._engine}"
+        )
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def follow(self, meter: RateMeter) -> None:
+        """Show the rate of this meter."""
+        self._meter = meter
+
+    def frame(self, _result: Result) -> None:
+        """One frame was written."""
+        self._written += 1
+        rate = self._meter.rate if self._meter else 0.0
+        self._progress.update(self._task, completed=self._written, fps=rate)
+
+    def status(self, frame: Frame) -> str:
+        """The status line: model, input size, engine, rate, time of the frame."""
+        rate = f"{self._meter.rate:.0f} fps" if self._meter and self._meter.rate else "starting"
+        return f"{self._engine}  ·  {rate}  ·  {clock(frame)}"
+
+    def finish(self, summary: Summary, notes: Sequence[str], outputs: Sequence[Path]) -> None:
+        """Print counts, rate and where the time went; notes on what was odd; what was written."""
+        self._progress.stop()
+        for note in notes:
+            self._console.print(f"[yellow]note:[/] {note}")
+        s = summary
+        self._console.print(
+            f"{s.frames_in} frames in = {s.written} written + {s.dropped} dropped + "
+            f"{s.failed} failed" + (f"; {s.corrupt} damaged" if s.corrupt else "")
+            + (f"; {s.invalid} without an answer" if s.invalid else "")
+            + ("; stopped early" if s.stopped else "")
+        )  # fmt: skip
+        if s.written:
+            share = f", {100 * s.fps / s.bound:.0f} % of what {s.cores} cores allow"
+            self._console.print(
+                f"[bold]{s.fps:.1f} fps[/] over {s.seconds:.1f} s{share} ({s.bound:.1f} fps)"
+            )
+            self._console.print(stage_table(summary))
+        for path in outputs:
+            self._console.print(f"wrote [bold]{path}[/]")
+
+
+def stage_table(summary: Summary) -> Table:
+    """Milliseconds by stage. Stages run side by side, so that they add up to more than a frame."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("stage")
+    for name in ("median ms", "mean", "p99"):
+        table.add_column(name, justify="right")
+    for name in STAGES:
+        if name in summary.stages:
+            row = summary.stages[name]
+            table.add_row(name, f"{row.median:.2f}", f"{row.mean:.2f}", f"{row.p99:.2f}")
+    return table
+
+
+def describe_engine(segmenter: Segmenter, info: SourceInfo) -> str:
+    """ "dilanet-m 552x312 · openvino f32" """
+    engine = segmenter.engine(info.width, info.height)
+    assert segmenter.size is not None
+    size = "x".join(map(str, segmenter.size))
+    return f"{segmenter.model.contract.name} {size}  ·  {engine.name} {engine.precision}"
+
+
+def clock(frame: Frame) -> str:
+    """Minutes and seconds of a frame to a tenth, or its number where it has no time."""
+    if frame.seconds is None:
+        return f"frame {frame.index}"
+    minutes, seconds = divmod(max(0.0, frame.seconds), 60)
+    return f"{int(minutes):02d}:{seconds:04.1f}"

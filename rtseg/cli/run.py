@@ -1,0 +1,223 @@
+"""`rtseg run`: a source in, a segmented video, masks or a log out."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rtseg.cli import options
+from rtseg.errors import InputError
+
+if TYPE_CHECKING:
+    from rtseg.overlay import Overlay
+    from rtseg.pipeline import Painter, Pipeline
+    from rtseg.segmenter import Segmenter
+    from rtseg.video.sinks import Sink, VideoSink
+    from rtseg.video.sources import Source
+
+
+def run(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A video, an image, a folder or glob of images, or synthetic:1280x720@30."
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Video to write; default <stem>_seg.mp4, here."),
+    ] = None,
+    masks: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write class ids as 8-bit PNG.")
+    ] = None,
+    jsonl: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a line of JSON a frame.")
+    ] = None,
+    overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Write a video.")] = True,
+    alpha: Annotated[float, typer.Option(help="Opacity of the colours, 0–1.")] = 0.5,
+    classes: Annotated[
+        str | None, typer.Option(help="Classes or groups to show, such as road,car,vulnerable.")
+    ] = None,
+    legend: Annotated[bool, typer.Option(help="Show legend and status line.")] = True,
+    model: options.Model = "dilanet-m",
+    size: options.Size = None,
+    backend: options.Backend = "auto",
+    precision: options.PrecisionName = "auto",
+    max_frames: Annotated[int | None, typer.Option(help="Stop after this many frames.")] = None,
+    vid_stride: Annotated[int, typer.Option(help="Take every n-th frame only.")] = 1,
+    autorotate: Annotated[bool, typer.Option(help="Turn pictures as their file says.")] = True,
+    preset: Annotated[
+        str | None, typer.Option(help="x264 preset, ultrafast … veryslow; default keeps up.")
+    ] = None,
+    crf: Annotated[int, typer.Option(help="x264 quality, 0 (best) – 51.")] = 23,
+    audio: Annotated[bool, typer.Option(help="Copy the sound of a video.")] = True,
+    yes: options.Yes = False,
+    no: options.No = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Segment a video, images or the synthetic scene."""
+    if not overlay and not (masks or jsonl):
+        raise InputError("--no-overlay leaves nothing to write; add --masks DIR or --jsonl FILE")
+    if not overlay and output:
+        raise InputError("--output is the overlay video, which --no-overlay leaves out; drop one")
+    job = Job(
+        source=source,
+        output=(output or default_output(source)) if overlay else None,
+        masks=masks,
+        jsonl=jsonl,
+        alpha=alpha,
+        classes=classes,
+        legend=legend,
+        model=model,
+        size=options.parse_size(size),
+        backend=backend,
+        precision=precision,
+        reading={"max_frames": max_frames, "vid_stride": vid_stride, "autorotate": autorotate},
+        encoding={"preset": preset, "crf": crf},
+        audio=audio,
+        overwrite=(yes, no),
+    )
+    code = execute(job, quiet=quiet)
+    if code:
+        raise typer.Exit(code)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The options of a run, read and checked for themselves. overwrite: -y, -n."""
+
+    source: str
+    output: Path | None
+    masks: Path | None
+    jsonl: Path | None
+    alpha: float
+    classes: str | None
+    legend: bool
+    model: str
+    size: tuple[int, int] | None
+    backend: str
+    precision: str
+    reading: dict[str, Any]
+    encoding: dict[str, Any]
+    audio: bool
+    overwrite: tuple[bool, bool]
+
+
+def default_output(source: str) -> Path:
+    """`<stem>_seg.mp4` in the current folder, for a path, a glob or a synthetic scene."""
+    if source.startswith("synthetic:"):
+        return Path("synthetic_seg.mp4")
+    path = Path(source)
+    stem = path.resolve().name if path.is_dir() else path.stem
+    if any(c in stem for c in "*?["):
+        stem = path.parent.resolve().name
+    return Path(f"{stem or 'video'}_seg.mp4")
+
+
+def execute(job: Job, *, quiet: bool) -> int:
+    """Run a job and report on it; the exit code. Nothing is written before all is checked."""
+    from rtseg.cli.report import Report
+    from rtseg.pipeline import Pipeline
+    from rtseg.video.sources import open_source
+
+    with ExitStack() as stack:
+        segmenter, overlay = _prepare(job)
+        source = stack.enter_context(open_source(job.source, **job.reading))
+        stack.enter_context(segmenter)
+        segmenter.engine(source.info.width, source.info.height)
+        report = stack.enter_context(Report(job.source, segmenter, source.info, quiet=quiet))
+        sinks, video = _sinks(job, source, stack)
+        painter = _painter(overlay, video, segmenter, report) if video else None
+        pipeline = Pipeline(source, segmenter, sinks, painter=painter)
+        report.follow(pipeline.meter)
+        with stopping_on_signals(pipeline) as signals:
+            summary = pipeline.run(on_frame=report.frame)
+        for sink in sinks:
+            sink.close()
+    notes = [*source.notes, *(video.notes if video else ())]
+    outputs = [path for path in (job.output, job.masks, job.jsonl) if path]
+    report.finish(summary, notes, outputs)
+    return signals[-1] if signals else 0
+
+
+def _prepare(job: Job) -> tuple[Segmenter, Overlay]:
+    from rtseg.hardware import cpu_count
+    from rtseg.overlay import Overlay
+    from rtseg.segmenter import Segmenter
+
+    segmenter = Segmenter(
+        job.model,
+        size=job.size,
+        backend=job.backend,
+        precision=options.parse_precision(job.precision),
+        streams=min(cpu_count(), 8),
+    )
+    classes = segmenter.model.classes
+    names = [name.strip() for name in job.classes.split(",")] if job.classes else None
+    visible = classes.ids(names) if names else None
+    return segmenter, Overlay(classes, alpha=job.alpha, visible=visible, legend=job.legend)
+
+
+def _sinks(job: Job, source: Source, stack: ExitStack) -> tuple[list[Sink], VideoSink | None]:
+    """Open all outputs, after checking each of them."""
+    from rtseg.video.output import check_output
+    from rtseg.video.sinks import JsonlSink, MaskSink, VideoSink
+
+    yes, no = job.overwrite
+    files = [path for path in (job.output, job.jsonl) if path]
+    for path in files:
+        check_output(path, source_path=source.info.path, overwrite=None)
+    overwrite = options.may_overwrite(files, yes=yes, no=no)
+    sinks: list[Sink] = []
+    if job.masks:
+        names = getattr(source, "stems", None)
+        sinks.append(stack.enter_context(MaskSink(job.masks, names=names, overwrite=yes)))
+    video = None
+    if job.output:
+        sound = source.info.path if job.audio and source.info.kind == "video" else None
+        video = VideoSink(
+            job.output, info=source.info, audio_from=sound, overwrite=overwrite, **job.encoding
+        )
+        sinks.append(stack.enter_context(video))
+    if job.jsonl:
+        sinks.append(stack.enter_context(JsonlSink(job.jsonl, overwrite=overwrite)))
+    return sinks, video
+
+
+def _painter(overlay: Overlay, video: VideoSink, segmenter: Segmenter, report: Any) -> Painter:
+    """Paints into the video's own picture memory."""
+
+    def paint(frame: Any, segmentation: Any) -> Any:
+        status = report.status(frame) if overlay.legend else ""
+        return overlay.paint(frame, segmentation, video.picture_for(frame), status)
+
+    return paint
+
+
+@contextmanager
+def stopping_on_signals(pipeline: Pipeline) -> Iterator[list[int]]:
+    """SIGINT and SIGTERM end the run in order; a second one interrupts at once.
+
+    Yields a list to which the exit code (130 or 143) is added when that happens.
+    """
+    codes: list[int] = []
+
+    def stop(number: int, _frame: object) -> None:
+        if codes:
+            raise KeyboardInterrupt
+        codes.append(128 + number)
+        pipeline.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield codes
+    finally:
+        restore: Callable[..., Any] = signal.signal
+        for number, handler in before.items():
+            restore(number, handler)

@@ -1,0 +1,192 @@
+"""The picture that users see: colours over the frame, a legend and a status line.
+
+Legend and status line are drawn once with Pillow as small sprites, kept in the colour space of the
+picture, and laid over it in a few array operations.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from rtseg.classes import LabelSet
+from rtseg.frame import Frame, Picture, Yuv420, size_of
+from rtseg.kernels import cpu
+from rtseg.kernels.tables import BlendTable, blend_table
+from rtseg.segmentation import Segmentation
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BACKDROP = (16, 18, 22, 150)
+TEXT = (242, 244, 247, 255)
+"""RGBA of the panels behind legend and status line, and of their text."""
+
+
+class Layer(NamedTuple):
+    """One plane of a sprite: colour · opacity (h, w, …) and 256 - opacity, both uint16."""
+
+    colour: NDArray[np.uint16]
+    rest: NDArray[np.uint16]
+
+    def over(self, plane: NDArray[np.uint8], x: int, y: int) -> None:
+        """Lay the sprite over `plane` in place, its upper left corner at (x, y), cut at the edge."""
+        area = plane[y : y + self.colour.shape[0], x : x + self.colour.shape[1]]
+        rows, columns = area.shape[:2]
+        mixed = area * self.rest[:rows, :columns] + self.colour[:rows, :columns]
+        np.right_shift(mixed, 8, out=mixed)
+        area[...] = mixed
+
+
+class Overlay:
+    """Paints segmentations.
+
+    classes: the model's; alpha: opacity of their colours, 0–1; visible: ids to draw, None for all;
+    legend: whether to show it. Raises InputError for an alpha or an id out of range. Any thread
+    may paint; the picture that is given must be its own.
+    """
+
+    def __init__(
+        self,
+        classes: LabelSet,
+        *,
+        alpha: float = 0.5,
+        visible: Collection[int] | None = None,
+        legend: bool = True,
+    ) -> None:
+        self.classes, self.alpha = classes, alpha
+        self.visible = tuple(sorted(range(len(classes)) if visible is None else visible))
+        self.legend = legend
+        self._tables: dict[tuple[str, bool], BlendTable] = {}
+        self._lock = threading.Lock()
+        self._table(np.zeros((1, 1, 3), np.uint8))  # refuses a wrong alpha or id now
+
+    def paint(
+        self, frame: Frame, segmentation: Segmentation, out: Picture, status: str = ""
+    ) -> Picture:
+        """Draw `frame` with its labels into `out`, a picture of the same size and kind."""
+        cpu.blend(frame.image, segmentation.labels, self._table(frame.image), out)
+        width, height = size_of(out)
+        text = max(11, round(height / 40))  # pixels
+        margin = max(4, text // 2) // 2 * 2
+        if min(width, height) < 120:  # nothing would be readable
+            return out
+        if self.legend:
+            names = tuple((self.classes.labels[i].name, self.classes.labels[i].colour)
+                          for i in self.visible)  # fmt: skip
+            put(out, legend_sprite(names, text), margin, margin)
+        if status:
+            sprite = status_sprite(status, text)
+            put(out, sprite, margin, (height - sprite.height - margin) // 2 * 2)
+        return out
+
+    def _table(self, image: Picture) -> BlendTable:
+        yuv = isinstance(image, Yuv420)
+        key = (image.matrix, image.full_range) if isinstance(image, Yuv420) else ("bgr", yuv)
+        with self._lock:
+            if key not in self._tables:
+                self._tables[key] = blend_table(
+                    self.classes, alpha=self.alpha, like=image, visible=self.visible
+                )
+            return self._tables[key]
+
+
+def put(out: Picture, sprite: Image.Image, x: int, y: int) -> None:
+    """Lay an RGBA sprite over a picture in place; x and y are even."""
+    if isinstance(out, Yuv420):
+        layers = _yuv_layers(_Key(sprite), out.matrix, out.full_range)
+        layers[0].over(out.y, x, y)
+        layers[1].over(out.u, x // 2, y // 2)
+        layers[2].over(out.v, x // 2, y // 2)
+    else:
+        _bgr_layer(_Key(sprite)).over(out, x, y)
+
+
+@lru_cache(maxsize=16)
+def legend_sprite(rows: tuple[tuple[str, tuple[int, int, int]], ...], size: int) -> Image.Image:
+    """A panel with a colour swatch and the name of each class; text of `size` pixels."""
+    font = ImageFont.load_default(size)
+    line, swatch, pad = round(size * 1.5), size, max(3, size // 2)
+    width = pad * 3 + swatch + max((round(font.getlength(name)) for name, _ in rows), default=0)
+    panel = _panel(width, line * len(rows) + pad)
+    draw = ImageDraw.Draw(panel)
+    for i, (name, colour) in enumerate(rows):
+        top = pad // 2 + i * line + (line - swatch) // 2
+        draw.rounded_rectangle((pad, top, pad + swatch, top + swatch), size // 5, (*colour, 255))
+        middle = pad // 2 + i * line + line // 2
+        draw.text((pad * 2 + swatch, middle), name, fill=TEXT, font=font, anchor="lm")
+    return panel
+
+
+@lru_cache(maxsize=64)
+def status_sprite(text: str, size: int) -> Image.Image:
+    """A panel with one line of text of `size` pixels."""
+    font = ImageFont.load_default(size)
+    pad = max(3, size // 2)
+    panel = _panel(round(font.getlength(text)) + 2 * pad, round(size * 1.5) + pad)
+    ImageDraw.Draw(panel).text((pad, panel.height / 2), text, fill=TEXT, font=font, anchor="lm")
+    return panel
+
+
+def _panel(width: int, height: int) -> Image.Image:
+    """An empty panel with round corners; sides are made even, as chroma needs."""
+    width, height = width + width % 2, height + height % 2
+    panel = Image.new("RGBA", (width, height), (0, 0, 0, 0))
+    box = (0, 0, width - 1, height - 1)
+    ImageDraw.Draw(panel).rounded_rectangle(box, min(width, height) // 8, BACKDROP)
+    return panel
+
+
+class _Key:
+    """A sprite as a key of a cache: by identity, and kept alive by it."""
+
+    __slots__ = ("sprite",)
+
+    def __init__(self, sprite: Image.Image) -> None:
+        self.sprite = sprite
+
+    def __hash__(self) -> int:
+        return id(self.sprite)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and other.sprite is self.sprite
+
+
+@lru_cache(maxsize=64)
+def _bgr_layer(key: _Key) -> Layer:
+    colour, opacity = _split(key.sprite)
+    return _layer(colour[..., ::-1], opacity[..., None])
+
+
+@lru_cache(maxsize=64)
+def _yuv_layers(key: _Key, matrix: str, full_range: bool) -> tuple[Layer, Layer, Layer]:
+    """Y at full size; U and V at half, weighted by the opacity of the pixels they cover."""
+    colour, opacity = _split(key.sprite)
+    height, width = opacity.shape
+    planes = Yuv420(
+        np.empty((height, width), np.uint8),
+        np.empty((height // 2, width // 2), np.uint8),
+        np.empty((height // 2, width // 2), np.uint8),
+        matrix,  # type: ignore[arg-type]  # a cache's keys lose the literal
+        full_range,
+    )
+    cpu.from_bgr(np.ascontiguousarray(colour[..., ::-1]), planes)
+    half = opacity.reshape(height // 2, 2, width // 2, 2).mean((1, 3)).astype(np.uint16)
+    return _layer(planes.y, opacity), _layer(planes.u, half), _layer(planes.v, half)
+
+
+def _split(sprite: Image.Image) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+    """(h, w, 3) RGB and (h, w) opacity 0–256 of an RGBA sprite."""
+    pixels = np.asarray(sprite)
+    opacity = (pixels[..., 3].astype(np.uint32) * 256 + 127) // 255
+    return pixels[..., :3], opacity.astype(np.uint16)
+
+
+def _layer(colour: NDArray[np.uint8], opacity: NDArray[np.uint16]) -> Layer:
+    product = colour.astype(np.uint16) * opacity + np.uint16(127)
+    return Layer(product, (np.uint16(256) - opacity).astype(np.uint16))

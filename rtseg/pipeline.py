@@ -1,0 +1,222 @@
+"""The pipeline: one thread decodes, several segment and paint, the caller's thread writes.
+
+    source ─▶ capture thread ─▶ jobs ─▶ workers (preprocess, inference, postprocess, paint)
+                    └────────▶ order of frames ──────────────▶ caller's thread ─▶ sinks
+
+The capture thread puts a future for each frame into `order` and the frame into `jobs`; the writer
+takes the futures in that order, so frames leave as they came however the workers finish. A number
+of slots bounds the frames under way: when they are all taken, decoding waits. No frame of a file is
+lost. An exception in any thread travels through the futures to the caller.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from rtseg.frame import Frame, Picture
+from rtseg.hardware import cpu_count
+from rtseg.segmentation import Result, Segmentation
+from rtseg.segmenter import Segmenter, Worker
+from rtseg.timing import RateMeter, StageClock, Summary
+from rtseg.video.sinks import Sink
+from rtseg.video.sources import Source
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Painter: TypeAlias = Callable[[Frame, Segmentation], Picture]
+"""Makes the picture that sinks show; called by several threads."""
+
+_JOIN = 2.0
+"""Seconds that the threads get to end after a failure."""
+
+
+class _Job:
+    """A frame on its way, and the promise of its result."""
+
+    __slots__ = ("decode_ms", "frame", "result")
+
+    def __init__(self, frame: Frame, decode_ms: float) -> None:
+        self.frame = frame
+        self.decode_ms = decode_ms
+        self.result: Future[Result] = Future()
+
+
+class Pipeline:
+    """Moves the frames of one source through a segmenter to sinks.
+
+    source, sinks: opened and closed by the caller. A `Result` and what it refers to is only valid
+    during `Sink.write`: the buffers are used again.
+    painter: makes `Result.picture`; None if no sink needs one.
+    depth: frames under way at the most; by default two more than twice the segmenter's streams.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        segmenter: Segmenter,
+        sinks: Sequence[Sink] = (),
+        *,
+        painter: Painter | None = None,
+        depth: int | None = None,
+    ) -> None:
+        self._source, self._segmenter, self._sinks = source, segmenter, sinks
+        self._painter = painter
+        self._slots = threading.Semaphore(depth or 2 * segmenter.streams + 2)
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._order: queue.SimpleQueue[_Job | BaseException | None] = queue.SimpleQueue()
+        self._spare: deque[NDArray[np.uint8]] = deque()
+        self._stopping = threading.Event()
+        self._captured = 0
+        self.meter = RateMeter()
+
+    def stop(self) -> None:
+        """End after the frames that are written already; safe in a signal handler."""
+        self._stopping.set()
+
+    def run(self, on_frame: Callable[[Result], None] | None = None) -> Summary:
+        """Run to the end of the source; `on_frame` is called after each frame was written.
+
+        Raises what any stage raised, after the frames before it were written.
+        """
+        info = self._source.info
+        self._segmenter.engine(info.width, info.height)  # compiled before the clock starts
+        threads = self._start()
+        started, cpu_started = time.perf_counter(), time.process_time()
+        tally = _Tally()
+        try:
+            self._write_all(tally, on_frame)
+        finally:
+            self._stopping.set()
+            for _ in range(self._segmenter.streams):
+                self._jobs.put(None)
+            deadline = time.monotonic() + _JOIN
+            for thread in threads:
+                thread.join(max(0.0, deadline - time.monotonic()))
+        seconds, cpu = time.perf_counter() - started, time.process_time() - cpu_started
+        return self._summary(tally, seconds, cpu)
+
+    def _start(self) -> list[threading.Thread]:
+        capture = threading.Thread(target=self._capture, name="rtseg-capture", daemon=True)
+        workers = [
+            threading.Thread(target=self._work, name=f"rtseg-worker-{i}", daemon=True)
+            for i in range(self._segmenter.streams)
+        ]
+        for thread in (capture, *workers):
+            thread.start()
+        return [capture, *workers]
+
+    # Capture thread
+
+    def _capture(self) -> None:
+        try:
+            while self._take_slot():
+                start = time.perf_counter()
+                frame = next(self._source, None)
+                if frame is None:
+                    break
+                job = _Job(frame, (time.perf_counter() - start) * 1e3)
+                self._captured += 1
+                self._order.put(job)
+                self._jobs.put(job)
+        except BaseException as exc:
+            self._order.put(exc)
+        else:
+            self._order.put(None)
+
+    def _take_slot(self) -> bool:
+        """Wait for a free slot; False once the run is stopping."""
+        while not self._stopping.is_set():
+            if self._slots.acquire(timeout=0.05):
+                return True
+        return False
+
+    # Worker threads
+
+    def _work(self) -> None:
+        worker: Worker | None = None
+        while (job := self._jobs.get()) is not None:
+            if self._stopping.is_set():
+                job.result.cancel()
+                continue
+            try:
+                worker = worker or self._segmenter.worker(job.frame.width, job.frame.height)
+                job.result.set_result(self._process(worker, job))
+            except BaseException as exc:
+                job.result.set_exception(exc)
+
+    def _process(self, worker: Worker, job: _Job) -> Result:
+        frame = job.frame
+        segmentation = worker.segment(frame, self._labels(frame.height, frame.width))
+        stages = {"decode": job.decode_ms, **segmentation.timings}
+        picture = None
+        if self._painter is not None:
+            start = time.perf_counter()
+            picture = self._painter(frame, segmentation)
+            stages["overlay"] = (time.perf_counter() - start) * 1e3
+        return Result(frame, segmentation, picture, stages)
+
+    def _labels(self, height: int, width: int) -> NDArray[np.uint8]:
+        """A label buffer that was used before, if there is one of that size."""
+        try:
+            labels = self._spare.pop()
+        except IndexError:
+            labels = np.empty((height, width), np.uint8)
+        return labels if labels.shape == (height, width) else np.empty((height, width), np.uint8)
+
+    # Caller's thread
+
+    def _write_all(self, tally: _Tally, on_frame: Callable[[Result], None] | None) -> None:
+        while (item := self._order.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            if self._stopping.is_set():
+                return
+            result = item.result.result()
+            self._write(result, tally)
+            if on_frame is not None:
+                on_frame(result)
+            self._spare.append(result.segmentation.labels)
+            self._slots.release()
+
+    def _write(self, result: Result, tally: _Tally) -> None:
+        start = time.perf_counter()
+        for sink in self._sinks:
+            sink.write(result)
+        tally.clock.add({**result.stages, "write": (time.perf_counter() - start) * 1e3})
+        tally.written += 1
+        tally.invalid += not result.segmentation.valid
+        tally.corrupt += result.frame.corrupt
+        self.meter.tick()
+
+    def _summary(self, tally: _Tally, seconds: float, cpu_seconds: float) -> Summary:
+        failed = self._source.failed
+        return Summary(
+            frames_in=self._captured + failed,
+            written=tally.written,
+            dropped=self._captured - tally.written,
+            failed=failed,
+            invalid=tally.invalid,
+            corrupt=tally.corrupt,
+            seconds=seconds,
+            cpu_seconds=cpu_seconds,
+            cores=cpu_count(),
+            stages=tally.clock.stats(),
+            stopped=tally.written < self._captured,
+        )
+
+
+class _Tally:
+    """What the writing thread counts."""
+
+    def __init__(self) -> None:
+        self.clock = StageClock()
+        self.written = self.invalid = self.corrupt = 0

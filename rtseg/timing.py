@@ -1,0 +1,92 @@
+"""Where the time of a run went: stages, throughput, and the bound it could reach."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class StageStats:
+    """Milliseconds of one stage over a run."""
+
+    count: int
+    mean: float
+    median: float
+    p99: float
+
+    @classmethod
+    def of(cls, samples: list[float]) -> StageStats:
+        values = np.asarray(samples)
+        median, p99 = np.percentile(values, (50, 99))
+        return cls(len(samples), float(values.mean()), float(median), float(p99))
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Counts and times of a run; frames_in = written + dropped + failed.
+
+    dropped: decoded but not written, because the run was stopped. failed: not decodable.
+    invalid: written, but the network gave no finite answer. corrupt: written with concealed damage.
+    seconds: from the first frame asked for to the last one written; cpu_seconds: of all threads in
+    that time; cores: that this process may use.
+    """
+
+    frames_in: int
+    written: int
+    dropped: int
+    failed: int
+    invalid: int
+    corrupt: int
+    seconds: float
+    cpu_seconds: float
+    cores: int
+    stages: Mapping[str, StageStats]
+    stopped: bool
+
+    @property
+    def fps(self) -> float:
+        """Frames written per second."""
+        return self.written / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def bound(self) -> float:
+        """Frames per second if every core were busy all the time: cores / CPU-seconds a frame."""
+        return self.cores * self.written / self.cpu_seconds if self.cpu_seconds > 0 else 0.0
+
+
+class StageClock:
+    """Collects milliseconds by stage name; used by one thread."""
+
+    def __init__(self) -> None:
+        self._samples: defaultdict[str, list[float]] = defaultdict(list)
+
+    def add(self, stages: Mapping[str, float]) -> None:
+        for name, value in stages.items():
+            self._samples[name].append(value)
+
+    def stats(self) -> dict[str, StageStats]:
+        return {name: StageStats.of(samples) for name, samples in self._samples.items()}
+
+
+class RateMeter:
+    """Frames per second over the last second or so; any thread may read `rate`."""
+
+    def __init__(self, window: float = 1.0) -> None:
+        self._window = window
+        self._ticks: deque[float] = deque()
+        self.rate = 0.0
+
+    def tick(self) -> None:
+        """Count one frame, now."""
+        now = time.perf_counter()
+        self._ticks.append(now)
+        while now - self._ticks[0] > self._window and len(self._ticks) > 2:
+            self._ticks.popleft()
+        elapsed = now - self._ticks[0]
+        if elapsed > 0:  # n stamps are n - 1 intervals
+            self.rate = (len(self._ticks) - 1) / elapsed
