@@ -10,12 +10,9 @@ RTSEG_BENCH_TINY=1 makes everything small: a test that each candidate still runs
 
 from __future__ import annotations
 
-import json
 import os
-import platform
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +22,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+import results
 import scenes
 from interleave import interleaved, summary
 
@@ -40,7 +38,6 @@ STRIDE_8 = (6, 10) if TINY else (90, 160)
 STRIDE_4 = (8, 12) if TINY else (108, 192)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 ALPHA = 0.5
-RESULTS = Path(__file__).parent / "results" / "kernels.json"
 
 Call = Callable[[], object]
 
@@ -181,24 +178,13 @@ def main() -> None:
             times = f"{row['median_ms']:8.3f}  {row['min_ms']:8.3f} {row['ratio']:6.2f}"
             print(f"  {candidate:22s} {times}")
     if not TINY:
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(environment() | {"groups": tables}, indent=1) + "\n")
+        results.write("kernels", details() | {"groups": tables})
 
 
-def environment() -> dict[str, object]:
-    import numba
-
+def details() -> dict[str, object]:
     shares = {"stride 8": STRIDE_8, "stride 4": STRIDE_4}
     return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "device": cpu_name(),
-        "cores": os.cpu_count(),
         "threads": 1,
-        "python": platform.python_version(),
-        "numba": numba.__version__,
-        "numpy": np.__version__,
-        "opencv": cv2.__version__,
-        "torch": getattr(sys.modules.get("torch"), "__version__", None),
         "frame": [WIDTH, HEIGHT],
         "input": [INPUT[1], INPUT[0]],
         "classes": len(CAMVID),
@@ -207,16 +193,6 @@ def environment() -> dict[str, object]:
             for name, size in shares.items()
         },
     }
-
-
-def cpu_name() -> str:
-    """The processor's name as the kernel gives it, with the vector width that matters here."""
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return platform.processor()
-    names = [line.split(":", 1)[1].strip() for line in text.splitlines() if "model name" in line]
-    return f"{names[0] if names else platform.machine()}{', AVX-512' * ('avx512bw' in text)}"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Every error rtseg raises on purpose.
 
     RtsegError                    exit code 1
-    ├── InputError                exit code 2: what the user gave cannot be used; nothing was written
+    ├── InputError                exit code 2: the input cannot be used; nothing was written
     │   ├── SourceError           a video, image or folder that cannot be opened
     │   ├── ModelError            a model file or name that cannot be used
     │   ├── OutputError           an output path that cannot or must not be written

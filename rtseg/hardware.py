@@ -34,4 +34,6 @@ def _cpuinfo(key: str) -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return ""
-    return next((v.strip() for k, _, v in (ln.partition(":") for ln in lines) if k.strip() == key), "")
+    return next(
+        (v.strip() for k, _, v in (ln.partition(":") for ln in lines) if k.strip() == key), ""
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class ConfusionMatrix:
         """
         hits = np.diagonal(self.counts).astype(np.float64)
         union = self.counts.sum(1) + self.counts[:, : self.classes].sum(0) - hits
-        return np.divide(hits, union, out=np.full(self.classes, np.nan), where=union > 0)
+        return _ratio(hits, union)
 
     def miou(self) -> float:
         """Mean IoU over the classes that occur, 0–1; NaN if nothing was counted."""
@@ -49,9 +49,16 @@ class ConfusionMatrix:
         """(classes,) share of each class's pixels that was found, 0–1; NaN where absent."""
         total = self.counts.sum(1)
         hits = np.diagonal(self.counts).astype(np.float64)
-        return np.divide(hits, total, out=np.full(self.classes, np.nan), where=total > 0)
+        return _ratio(hits, total)
 
     def pixel_accuracy(self) -> float:
         """Share of all labelled pixels that is right, 0–1; NaN if nothing was counted."""
         total = int(self.counts.sum())
         return float(np.trace(self.counts[:, : self.classes]) / total) if total else float("nan")
+
+
+def _ratio(part: NDArray[np.float64], whole: NDArray[Any]) -> NDArray[np.float64]:
+    """part / whole, NaN where there is nothing to divide by."""
+    out = np.full(part.shape, np.nan)
+    np.divide(part, whole, out=out, where=whole > 0)
+    return out

@@ -138,13 +138,14 @@ def _read(path: Path) -> bytes:
 
 def _parse(path: Path, data: bytes) -> onnx.ModelProto:
     import onnx
-    from google.protobuf.message import DecodeError
 
     try:
         graph = onnx.load_model_from_string(data)
         _refuse_external(path, graph)
         onnx.checker.check_model(graph)
-    except (DecodeError, onnx.checker.ValidationError, ValueError) as exc:
+    except ModelError:
+        raise
+    except Exception as exc:  # protobuf's own error types differ between its versions
         raise ModelError(
             f"{path} is not an ONNX model, or is damaged ({_first_line(exc)}); expected a file "
             "made by `rtseg export`"

@@ -35,7 +35,7 @@ class Layer(NamedTuple):
     rest: NDArray[np.uint16]
 
     def over(self, plane: NDArray[np.uint8], x: int, y: int) -> None:
-        """Lay the sprite over `plane` in place, its upper left corner at (x, y), cut at the edge."""
+        """Lay the sprite over `plane` in place, its corner at (x, y); the edge cuts it."""
         area = plane[y : y + self.colour.shape[0], x : x + self.colour.shape[1]]
         rows, columns = area.shape[:2]
         mixed = area * self.rest[:rows, :columns] + self.colour[:rows, :columns]

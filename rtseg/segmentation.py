@@ -40,9 +40,7 @@ class Segmentation:
         counts = cpu.count(self.labels)
         return {c.name: float(counts[c.id]) / self.labels.size for c in self.classes}
 
-    def overlay(
-        self, frame: Frame | NDArray[np.uint8], *, alpha: float = 0.5
-    ) -> NDArray[np.uint8]:
+    def overlay(self, frame: Frame | NDArray[np.uint8], *, alpha: float = 0.5) -> NDArray[np.uint8]:
         """The frame with the classes' colours over it, (H, W, 3) uint8 BGR, a new array.
 
         alpha: opacity of the colours, 0–1. Raises ValueError if the frame has another size.

@@ -104,7 +104,7 @@ class Segmenter:
                 yield frame, self(frame)
 
     def engine(self, width: int, height: int) -> Engine:
-        """The engine, compiled now for sources of that size if it is not yet. Raises EngineError."""
+        """The engine, compiled for sources of that size if none is yet. Raises EngineError."""
         with self._lock:
             if self._engine is None:
                 self.size = self.size or self.model.input_size(width, height)

@@ -87,7 +87,9 @@ def iou_table(segmenter: Segmenter, matrix: ConfusionMatrix) -> Table:
     rows = zip(segmenter.model.classes, matrix.iou(), matrix.recall(), strict=True)
     for label, iou, recall in rows:
         r, g, b = label.colour
-        table.add_row(f"[rgb({r},{g},{b})]■[/] {label.name}", f"{100 * iou:.1f}", f"{100 * recall:.1f}")
+        table.add_row(
+            f"[rgb({r},{g},{b})]■[/] {label.name}", f"{100 * iou:.1f}", f"{100 * recall:.1f}"
+        )
     return table
 
 

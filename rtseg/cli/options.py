@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, cast, get_args
 
 import typer
 
+from rtseg.backends import Precision
 from rtseg.errors import InputError, OutputError
-
-if TYPE_CHECKING:
-    from rtseg.backends import Precision
 
 Model = Annotated[
     str, typer.Option("--model", "-m", help="A shipped model's name, or an .onnx file.")
@@ -41,8 +39,9 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
 
 def parse_precision(text: str) -> Precision:
     """The precision of that name. Raises InputError for an unknown one."""
-    if text == "auto" or text == "f32" or text == "bf16":
-        return text
+    for name in get_args(Precision):
+        if text == name:
+            return cast("Precision", name)
     raise InputError(f"precision {text!r}; expected auto, f32 or bf16")
 
 

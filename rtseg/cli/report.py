@@ -28,14 +28,16 @@ class Report:
         self, title: str, segmenter: Segmenter, info: SourceInfo, *, quiet: bool = False
     ) -> None:
         self._console = Console(highlight=False, quiet=quiet)
+        terminal = Console(stderr=True, quiet=quiet)
         self._progress = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[fps]:.0f} fps"),
             TimeRemainingColumn(),
-            console=Console(stderr=True, quiet=quiet),
+            console=terminal,
             transient=True,
+            disable=not terminal.is_terminal,
         )
         self._task = self._progress.add_task(Path(title).name, total=info.frames, fps=0.0)
         self._meter: RateMeter | None = None

@@ -15,8 +15,11 @@ from rtseg.cli import options
 from rtseg.errors import InputError
 
 if TYPE_CHECKING:
+    from rtseg.cli.report import Report
+    from rtseg.frame import Frame, Picture
     from rtseg.overlay import Overlay
     from rtseg.pipeline import Painter, Pipeline
+    from rtseg.segmentation import Segmentation
     from rtseg.segmenter import Segmenter
     from rtseg.video.sinks import Sink, VideoSink
     from rtseg.video.sources import Source
@@ -131,9 +134,9 @@ def execute(job: Job, *, quiet: bool) -> int:
         source = stack.enter_context(open_source(job.source, **job.reading))
         stack.enter_context(segmenter)
         segmenter.engine(source.info.width, source.info.height)
-        report = stack.enter_context(Report(job.source, segmenter, source.info, quiet=quiet))
         sinks, video = _sinks(job, source, stack)
-        painter = _painter(overlay, video, segmenter, report) if video else None
+        report = stack.enter_context(Report(job.source, segmenter, source.info, quiet=quiet))
+        painter = _painter(overlay, video, report) if video else None
         pipeline = Pipeline(source, segmenter, sinks, painter=painter)
         report.follow(pipeline.meter)
         with stopping_on_signals(pipeline) as signals:
@@ -178,22 +181,22 @@ def _sinks(job: Job, source: Source, stack: ExitStack) -> tuple[list[Sink], Vide
     if job.masks:
         names = getattr(source, "stems", None)
         sinks.append(stack.enter_context(MaskSink(job.masks, names=names, overwrite=yes)))
+    if job.jsonl:
+        sinks.append(stack.enter_context(JsonlSink(job.jsonl, overwrite=overwrite)))
     video = None
-    if job.output:
+    if job.output:  # the last one: pictures are the video's again once they are written
         sound = source.info.path if job.audio and source.info.kind == "video" else None
         video = VideoSink(
             job.output, info=source.info, audio_from=sound, overwrite=overwrite, **job.encoding
         )
         sinks.append(stack.enter_context(video))
-    if job.jsonl:
-        sinks.append(stack.enter_context(JsonlSink(job.jsonl, overwrite=overwrite)))
     return sinks, video
 
 
-def _painter(overlay: Overlay, video: VideoSink, segmenter: Segmenter, report: Any) -> Painter:
+def _painter(overlay: Overlay, video: VideoSink, report: Report) -> Painter:
     """Paints into the video's own picture memory."""
 
-    def paint(frame: Any, segmentation: Any) -> Any:
+    def paint(frame: Frame, segmentation: Segmentation) -> Picture:
         status = report.status(frame) if overlay.legend else ""
         return overlay.paint(frame, segmentation, video.picture_for(frame), status)
 

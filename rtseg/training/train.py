@@ -1,9 +1,9 @@
 """The training loop: one recipe in, checkpoints and the best weights out.
 
-    out/recipe.json         the resolved recipe
-    out/last.pt             everything needed to go on, written after each epoch
-    out/best.safetensors    averaged weights of the best validation mIoU
-    out/results.csv         one line an epoch
+out/recipe.json         the resolved recipe
+out/last.pt             everything needed to go on, written after each epoch
+out/best.safetensors    averaged weights of the best validation mIoU
+out/results.csv         one line an epoch
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import csv
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -31,6 +31,9 @@ from rtseg.training.datasets import CamVid, stack
 from rtseg.training.losses import cross_entropy, log_frequency_weights
 from rtseg.training.recipe import Recipe
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 """RGB mean and standard deviation, on a 0–1 scale; they go into the model file's contract."""
@@ -48,12 +51,12 @@ class Trainer:
     ) -> None:
         self.recipe, self.out, self.device = recipe, out, torch.device(device)
         self.classes = len(CAMVID)
+        torch.manual_seed(recipe.seed)  # before the weights are drawn
         self.network = build(recipe.network, self.classes)
         self.rng = torch.Generator().manual_seed(recipe.seed)
-        torch.manual_seed(recipe.seed)
         self.images, self.labels = self._load(data)
         self.val_images, self.val_labels = _tensors(CamVid(data, "val"), self.device)
-        self.network.to(self.device, memory_format=torch.channels_last)
+        _channels_last(self.network.to(self.device))
         self.optimiser = _optimiser(self.network, recipe)
         self.ema = Ema(self.network, recipe.ema)
         self.weights = self._class_weights()
@@ -112,7 +115,7 @@ class Trainer:
                 "lower learning_rate, or look at these images"
             )
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimiser.step()
         self.ema.update(self.network)
@@ -131,7 +134,7 @@ class Trainer:
         """mIoU of the averaged weights on the whole validation split; keeps the best weights."""
         network = build(self.recipe.network, self.classes).to(self.device)
         network.load_state_dict(self.ema.values)
-        network.eval().to(memory_format=torch.channels_last)
+        _channels_last(network.eval())
         matrix = ConfusionMatrix(self.classes)
         for image, truth in zip(self.val_images, self.val_labels, strict=True):
             logits = network(normalise(image[None].float() / 255.0))
@@ -202,10 +205,15 @@ def normalise(images: Tensor) -> Tensor:
     return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
-def predict(logits: Tensor, size: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def predict(logits: Tensor, size: tuple[int, ...]) -> NDArray[np.uint8]:
     """(1, C, h, w) logits → (H, W) uint8 labels: bilinear upsampling, then argmax."""
     up = F.interpolate(logits.float(), size=list(size), mode="bilinear", align_corners=False)
     return up.argmax(1)[0].to(torch.uint8).cpu().numpy()
+
+
+def _channels_last(network: Any) -> None:
+    """Lay out weights channels last, in place (torch's types do not know this form of `to`)."""
+    network.to(memory_format=torch.channels_last)
 
 
 def _tensors(samples: CamVid, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -226,7 +234,7 @@ def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """No weight decay on biases and batch norm (He et al. 2019, arXiv 1812.01187)."""
     decay = [p for p in network.parameters() if p.ndim > 1]
     plain = [p for p in network.parameters() if p.ndim <= 1]
-    groups = [{"params": decay}, {"params": plain, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [{"params": decay}, {"params": plain, "weight_decay": 0.0}]
     if recipe.optimiser == "sgd":
         return torch.optim.SGD(
             groups, recipe.learning_rate, momentum=0.9, weight_decay=recipe.weight_decay

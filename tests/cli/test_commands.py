@@ -1,0 +1,119 @@
+"""The other commands."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import av
+import pytest
+
+from rtseg import __version__
+from rtseg.model import Model, list_models
+
+
+def test_version_and_help(rtseg) -> None:
+    assert rtseg("--version").out.strip() == f"rtseg {__version__}"
+    help_text = rtseg("--help").out
+    for name in ("run", "demo", "models", "doctor", "eval", "train", "export"):
+        assert name in help_text
+    assert rtseg("run", "--help").code == 0
+
+
+def test_usage_errors_are_code_2(rtseg) -> None:
+    assert rtseg("run").code == 2
+    assert rtseg("segment").code == 2
+    assert rtseg("run", "x.mp4", "--nonsense").code == 2
+
+
+def test_models_lists_what_is_shipped(rtseg) -> None:
+    out = rtseg("models").out
+    for name in list_models():
+        assert name in out
+        assert f"{100 * Model.load(name).contract.measured.miou:.1f}" in out
+
+
+def test_doctor_says_what_runs_and_why_not(rtseg) -> None:
+    done = rtseg("doctor")
+    assert done.code == 0
+    assert re.search(r"openvino\s+yes, on the CPU, (f32|bf16)", done.out)
+    assert re.search(r"tensorrt\s+no: ", done.out)
+    assert "libx264" in done.out
+    assert __version__ in done.out
+
+
+def test_demo_writes_a_video_and_measures(rtseg, tmp_path) -> None:
+    done = rtseg("demo", "--frames", 12, "--size", "480x360", "-o", "demo.mp4")
+    assert done.code == 0, done.err
+    miou = float(re.search(r"mIoU ([\d.]+) %", done.out)[1])
+    assert miou > 35
+    assert "12 frames in = 12 written + 0 dropped + 0 failed" in done.out
+    assert re.search(r"[\d.]+ fps", done.out)
+    with av.open(str(tmp_path / "demo.mp4")) as container:
+        assert container.streams.video[0].codec_context.name == "h264"
+        assert sum(1 for _ in container.decode(video=0)) == 12
+
+
+def small_camvid(root: Path) -> Path:
+    """Four rendered frames in CamVid's layout."""
+    import cv2
+
+    from rtseg.synthetic import labelled_frames
+
+    (root / "test").mkdir(parents=True)
+    (root / "testannot").mkdir()
+    for i, (image, labels) in enumerate(labelled_frames(4, 160, 120)):
+        cv2.imwrite(str(root / "test" / f"{i}.png"), image)
+        cv2.imwrite(str(root / "testannot" / f"{i}.png"), labels)
+    (root / "test.txt").write_text("0\n1\n2\n3\n")
+    return root
+
+
+def test_eval_prints_and_writes(rtseg, tmp_path) -> None:
+    root = small_camvid(tmp_path / "camvid")
+    done = rtseg("eval", "dilanet-m", "--data", root, "--json", "r.json")
+    assert done.code == 0, done.err
+    result = json.loads((tmp_path / "r.json").read_text())
+    assert result["images"] == 4
+    assert len(result["iou"]) == 11
+    assert f"mIoU {100 * result['miou']:.2f}" in done.out
+
+
+def test_eval_records_into_a_model_file(rtseg, tmp_path) -> None:
+    root = small_camvid(tmp_path / "camvid")
+    copy = tmp_path / "mine.onnx"
+    copy.write_bytes(Model.load("dilanet-m").data)
+    assert rtseg("eval", copy, "--data", root, "--record").code == 0
+    again = Model.load(copy)
+    assert again.contract.measured.images == 4
+    assert again.contract.sha256 == Model.load("dilanet-m").contract.sha256
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [(("--data", "."), "not CamVid"), (("--data", ".", "--split", "all"), "unknown CamVid split")],
+)
+def test_eval_refuses(rtseg, args, says) -> None:
+    done = rtseg("eval", "dilanet-m", *args)
+    assert done.code == 2
+    assert says in done.err
+
+
+def test_train_refuses(rtseg) -> None:
+    pytest.importorskip("torch")
+    done = rtseg("train", "nothing", "--data", ".")
+    assert done.code == 2
+    assert "no recipe 'nothing'" in done.err
+    done = rtseg("train", "dilanet-m", "--data", ".")
+    assert done.code == 2
+    assert "not CamVid" in done.err
+
+
+def test_export_refuses(rtseg, tmp_path) -> None:
+    pytest.importorskip("torch")
+    (tmp_path / "w.safetensors").write_bytes(b"no")
+    done = rtseg("export", "w.safetensors")
+    assert done.code == 2
+    assert "cannot read the weights" in done.err
+    assert not (tmp_path / "w.onnx").exists()

@@ -1,0 +1,89 @@
+"""DilaNet's contract: shapes, strides, sizes, parameters, what it is made of."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch import nn  # noqa: E402
+
+from rtseg.errors import RecipeError  # noqa: E402
+from rtseg.networks import NETWORKS, build  # noqa: E402
+from rtseg.networks.layers import count_macs, count_parameters  # noqa: E402
+
+NAMES = [row.name for row in NETWORKS]
+
+
+@pytest.fixture(params=NAMES)
+def network(request) -> nn.Module:
+    torch.manual_seed(0)
+    return build(request.param, 11)
+
+
+def test_logits_have_the_output_stride(network) -> None:
+    logits = network.eval()(torch.zeros(2, 3, 40, 56))
+    assert logits.shape == (2, 11, 40 // network.output_stride, 56 // network.output_stride)
+
+
+def test_gradients_reach_every_parameter(network) -> None:
+    # Residual branches start at zero: open them, as training does.
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.ones_(module.weight)
+    network.train()(torch.randn(2, 3, 64, 64)).square().mean().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
+
+
+def test_eval_is_deterministic_and_independent_of_the_batch(network) -> None:
+    images = torch.randn(3, 3, 32, 48)
+    network.eval()
+    with torch.no_grad():
+        together, alone = network(images), network(images[1:2])
+    torch.testing.assert_close(together[1:2], alone, rtol=1e-4, atol=1e-5)
+
+
+def test_a_size_off_the_stride_is_refused(network) -> None:
+    with pytest.raises(ValueError, match="multiples of 8"):
+        network(torch.zeros(1, 3, 33, 40))
+
+
+def test_built_for_engines(network) -> None:
+    """Channels in multiples of 16 except at both ends, no depthwise convolution, plain ReLU."""
+    convs = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
+    for conv in convs:
+        assert conv.groups == 1
+        assert conv.in_channels % 8 == 0 or conv.in_channels == 3
+        assert conv.out_channels % 8 == 0 or conv.out_channels == 11
+    allowed = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU)
+    leaves = [m for m in network.modules() if not list(m.children())]
+    assert all(isinstance(m, allowed) for m in leaves)
+
+
+def test_the_receptive_field_has_no_grid(network) -> None:
+    """With positive weights, every input pixel around the centre influences the centre's logit."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.constant_(module.weight, 1 / module.weight[0].numel())
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.ones_(module.weight)
+    image = torch.ones(1, 3, 256, 256, requires_grad=True)
+    network.eval()(image)[0, :, 32, 32].sum().backward()
+    assert (image.grad[0, :, 64:192, 64:192] > 0).all()
+
+
+# Parameters and GMACs at 480x360 as designed; a change of the architecture must change these.
+@pytest.mark.parametrize(("name", "parameters", "gmacs"), [("dilanet-m", 576_699, 1.936)])
+def test_size(name, parameters, gmacs) -> None:
+    network = build(name, 11)
+    assert count_parameters(network) == parameters
+    assert count_macs(network, 480, 360) / 1e9 == pytest.approx(gmacs, abs=0.001)
+
+
+def test_macs_against_counting_by_hand() -> None:
+    conv = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1))
+    assert count_macs(conv, 20, 10) == 8 * 3 * 9 * 10 * 5
+
+
+def test_unknown_network() -> None:
+    with pytest.raises(RecipeError, match="dilanet-m"):
+        build("resnet", 11)

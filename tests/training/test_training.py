@@ -1,0 +1,234 @@
+"""Losses, recipes, and a run of the loop that learns, resumes and refuses."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+torch = pytest.importorskip("torch")
+
+from rtseg.errors import ModelError, RecipeError, TrainingError  # noqa: E402
+from rtseg.training.checkpoint import Ema  # noqa: E402
+from rtseg.training.datasets import CamVid  # noqa: E402
+from rtseg.training.export import load_network  # noqa: E402
+from rtseg.training.losses import cross_entropy, log_frequency_weights  # noqa: E402
+from rtseg.training.recipe import Recipe, load_recipe, shipped_recipes  # noqa: E402
+from rtseg.training.train import Trainer  # noqa: E402
+
+# Losses
+
+
+def test_cross_entropy_ignores_255() -> None:
+    logits = torch.randn(1, 3, 4, 4)
+    labels = torch.randint(0, 3, (1, 4, 4))
+    labels[0, 0] = 255
+    inside = torch.nn.functional.cross_entropy(logits[:, :, 1:], labels[:, 1:])
+    torch.testing.assert_close(cross_entropy(logits, labels), inside)
+
+
+def test_an_all_ignored_batch_has_no_loss_and_no_nan() -> None:
+    logits = torch.randn(1, 3, 4, 4, requires_grad=True)
+    loss = cross_entropy(logits, torch.full((1, 4, 4), 255))
+    loss.backward()
+    assert loss.item() == 0
+    assert torch.equal(logits.grad, torch.zeros_like(logits))
+
+
+def test_logits_are_upsampled_to_the_labels() -> None:
+    loss = cross_entropy(torch.zeros(1, 4, 2, 2), torch.zeros(1, 8, 8, dtype=torch.long))
+    assert float(loss) == pytest.approx(math.log(4))
+
+
+def test_log_frequency_weights_follow_the_formula() -> None:
+    labels = torch.tensor([0, 0, 0, 1, 255, 255])
+    weights = log_frequency_weights(labels, 3)
+    expected = [1 / math.log(1.1 + p) for p in (0.75, 0.25, 0.0)]
+    assert weights.tolist() == pytest.approx(expected)
+
+
+def test_ema_follows_and_copies_counters() -> None:
+    network = torch.nn.BatchNorm2d(2)
+    ema = Ema(network, 0.5)
+    with torch.no_grad():
+        network.weight.fill_(3.0)
+        network.num_batches_tracked.fill_(7)
+    for _ in range(60):
+        ema.update(network)
+    assert ema.values["weight"].tolist() == pytest.approx([3.0, 3.0])
+    assert int(ema.values["num_batches_tracked"]) == 7
+
+
+# Recipes
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_shipped_recipes_are_valid(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.network == name
+    assert recipe.stages[-1].until == 1
+
+
+def test_overrides_win_and_unknown_keys_are_errors(tmp_path) -> None:
+    assert load_recipe("dilanet-m", ["epochs=3", "amp=bf16"]).epochs == 3
+    with pytest.raises(RecipeError, match="learning_rat"):
+        load_recipe("dilanet-m", ["learning_rat=1"])
+    with pytest.raises(RecipeError, match="epochs"):
+        load_recipe("dilanet-m", ["epochs=-1"])
+    with pytest.raises(RecipeError, match="key=value"):
+        load_recipe("dilanet-m", ["epochs"])
+    with pytest.raises(RecipeError, match="dilanet-m"):
+        load_recipe("no-such-recipe")
+    broken = tmp_path / "r.toml"
+    broken.write_text("epochs = [")
+    with pytest.raises(RecipeError, match="not TOML"):
+        load_recipe(broken)
+
+
+def test_stages_follow_the_progress() -> None:
+    recipe = load_recipe("dilanet-m")
+    crops = [recipe.stage_at(p).crop for p in (0.0, 0.6, 0.99, 1.0)]
+    assert crops == sorted(crops)
+    assert crops[0] == recipe.stages[0].crop
+
+
+# The loop, on a tiny data set in CamVid's layout: left half sky, right half road.
+
+
+def make_camvid(root: Path, count: int = 4) -> Path:
+    rng = np.random.default_rng(0)
+    for split in ("train", "val", "test"):
+        (root / split).mkdir(parents=True)
+        (root / f"{split}annot").mkdir()
+        names = [f"{split}_{i}" for i in range(count)]
+        (root / f"{split}.txt").write_text("\n".join(names) + "\n")
+        for name in names:
+            edge = int(rng.integers(16, 48))
+            labels = np.full((64, 80), 3, np.uint8)
+            labels[:, :edge] = 0
+            labels[0, 0] = 11
+            image = np.where(labels[..., None] == 3, 40, 200) + rng.integers(0, 30, (64, 80, 3))
+            Image.fromarray(image.astype(np.uint8)).save(root / split / f"{name}.png")
+            Image.fromarray(labels).save(root / f"{split}annot" / f"{name}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory) -> Path:
+    return make_camvid(tmp_path_factory.mktemp("camvid"))
+
+
+def recipe(**values: object) -> Recipe:
+    defaults = {
+        "network": "dilanet-s", "epochs": 4, "batch": 2, "learning_rate": 3e-3, "warmup": 2,
+        "class_weights": False, "ema": 0.5, "evaluate_every": 2, "colour": 0.1,
+        "stages": [{"until": 1.0, "crop": (64, 80), "scale": (0.9, 1.1)}],
+    }  # fmt: skip
+    return Recipe.model_validate(defaults | values)
+
+
+@pytest.fixture(scope="module")
+def learnt(tiny, tmp_path_factory) -> tuple[Trainer, Path]:
+    out = tmp_path_factory.mktemp("run")
+    trainer = Trainer(recipe(epochs=60, evaluate_every=20), tiny, out)
+    list(trainer.train())
+    return trainer, out
+
+
+def test_it_learns(learnt) -> None:
+    trainer, out = learnt
+    rows = list(csv.DictReader((out / "results.csv").read_text().splitlines()))
+    assert len(rows) == 60
+    assert float(rows[-1]["loss"]) < 0.3 * float(rows[0]["loss"])
+    assert trainer.best > 0.8
+
+
+def test_best_weights_load_strictly(learnt, tmp_path) -> None:
+    _, out = learnt
+    network, name = load_network(out / "best.safetensors")
+    assert name == "dilanet-s"
+    assert not network.training
+    (tmp_path / "bad.safetensors").write_bytes((out / "best.safetensors").read_bytes()[:500])
+    with pytest.raises(ModelError, match="cannot read the weights"):
+        load_network(tmp_path / "bad.safetensors")
+
+
+def test_resume_continues_bit_for_bit(tiny, tmp_path) -> None:
+    whole = Trainer(recipe(), tiny, tmp_path / "whole")
+    list(whole.train())
+    first = Trainer(recipe(), tiny, tmp_path / "parts")
+    steps = first.train()
+    next(steps), next(steps)
+    second = Trainer(recipe(), tiny, tmp_path / "parts", resume=True)
+    assert second.epoch == 2
+    list(second.train())
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(value, second.network.state_dict()[name]), name
+    for name, value in whole.ema.values.items():
+        assert torch.equal(value, second.ema.values[name]), name
+
+
+def test_a_run_is_not_overwritten(learnt, tiny) -> None:
+    _, out = learnt
+    with pytest.raises(RecipeError, match="--resume"):
+        Trainer(recipe(), tiny, out)
+
+
+def test_a_checkpoint_of_another_network_is_refused(learnt, tiny) -> None:
+    _, out = learnt
+    with pytest.raises(RecipeError, match="checkpoint of 'dilanet-s'; expected 'dilanet-m'"):
+        Trainer(recipe(network="dilanet-m"), tiny, out, resume=True)
+
+
+def test_nan_loss_stops_the_run(tiny, tmp_path) -> None:
+    trainer = Trainer(recipe(), tiny, tmp_path)
+    with torch.no_grad():
+        next(trainer.network.parameters()).fill_(float("nan"))
+    with pytest.raises(TrainingError, match="iteration 0"):
+        list(trainer.train())
+
+
+def test_rendered_frames_are_mixed_in(tiny, tmp_path) -> None:
+    trainer = Trainer(recipe(rendered=2), make_camvid(tmp_path / "data"), tmp_path / "run")
+    assert len(trainer.images) == 6
+
+
+# CamVid
+
+
+def test_camvid_layout(tiny) -> None:
+    samples = list(CamVid(tiny, "val"))
+    assert len(samples) == 4
+    assert samples[0].image.shape == (64, 80, 3)
+    assert set(np.unique(samples[0].labels)) == {0, 3, 255}
+
+
+def test_camvid_problems_name_the_file(tmp_path) -> None:
+    with pytest.raises(RecipeError, match=r"train.txt is missing"):
+        CamVid(tmp_path, "train")
+    with pytest.raises(RecipeError, match="unknown CamVid split"):
+        CamVid(tmp_path, "all")
+    root = make_camvid(tmp_path / "c", 1)
+    Image.fromarray(np.full((64, 80), 12, np.uint8)).save(root / "valannot" / "val_0.png")
+    with pytest.raises(RecipeError, match="id 12"):
+        list(CamVid(root, "val"))
+    Image.fromarray(np.zeros((40, 80), np.uint8)).save(root / "trainannot" / "train_0.png")
+    with pytest.raises(RecipeError, match="labels are 80x40"):
+        list(CamVid(root, "train"))
+    (root / "test" / "test_0.png").write_bytes(b"nothing")
+    with pytest.raises(RecipeError, match="cannot read"):
+        list(CamVid(root, "test"))
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("split", "count"), [("train", 367), ("val", 101), ("test", 233)])
+def test_real_camvid(data, split, count) -> None:
+    samples = CamVid(data / "camvid", split)
+    assert len(samples) == count
+    first = next(iter(samples))
+    assert first.image.shape == (360, 480, 3)
+    assert set(np.unique(first.labels)) <= {*range(11), 255}
