@@ -110,7 +110,7 @@ def put(out: Picture, sprite: Image.Image, x: int, y: int) -> None:
 @lru_cache(maxsize=16)
 def legend_sprite(rows: tuple[tuple[str, tuple[int, int, int]], ...], size: int) -> Image.Image:
     """A panel with a colour swatch and the name of each class; text of `size` pixels."""
-    font = ImageFont.load_default(size)
+    font = _font(size)
     line, swatch, pad = round(size * 1.5), size, max(3, size // 2)
     width = pad * 3 + swatch + max((round(font.getlength(name)) for name, _ in rows), default=0)
     panel = _panel(width, line * len(rows) + pad)
@@ -126,11 +126,17 @@ def legend_sprite(rows: tuple[tuple[str, tuple[int, int, int]], ...], size: int)
 @lru_cache(maxsize=64)
 def status_sprite(text: str, size: int) -> Image.Image:
     """A panel with one line of text of `size` pixels."""
-    font = ImageFont.load_default(size)
+    font = _font(size)
     pad = max(3, size // 2)
     panel = _panel(round(font.getlength(text)) + 2 * pad, round(size * 1.5) + pad)
     ImageDraw.Draw(panel).text((pad, panel.height / 2), text, fill=TEXT, font=font, anchor="lm")
     return panel
+
+
+@lru_cache(maxsize=8)
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own typeface; it takes longer to load than a line of it takes to draw."""
+    return ImageFont.load_default(size)
 
 
 def _panel(width: int, height: int) -> Image.Image:

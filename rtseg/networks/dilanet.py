@@ -43,7 +43,7 @@ SMALL = DilaNetConfig(
     blocks_at_4=0,
     channels=64,
     mid=32,
-    dilations=(1, 2, 4, 1, 2, 4, 8, 4),
+    dilations=(1, 2, 4, 1, 2, 4, 8),
     decoder=32,
 )
 MEDIUM = DilaNetConfig(
