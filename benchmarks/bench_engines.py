@@ -54,7 +54,7 @@ def torch_eager(model: Model, size: tuple[int, int]) -> dict[str, Call]:
     try:
         import torch
 
-        from rtseg.training.export import load_network
+        from rtseg.training.checkpoint import load_network
     except ImportError:
         return {}
     network, _ = load_network(model.path.with_suffix(".safetensors"))

@@ -87,7 +87,7 @@ def naive(name: str) -> Run:
     """OpenCV in and out, torch eager, numpy; the input has the size that rtseg takes."""
     import torch
 
-    from rtseg.training.export import load_network
+    from rtseg.training.checkpoint import load_network
 
     segmenter = Segmenter(name)
     model = segmenter.model

@@ -104,10 +104,16 @@ class Segmenter:
                 yield frame, self(frame)
 
     def engine(self, width: int, height: int) -> Engine:
-        """The engine, compiled for sources of that size if none is yet. Raises EngineError."""
+        """The engine, compiled with all kernels if none is yet, for sources of that size.
+
+        Raises EngineError.
+        """
         with self._lock:
             if self._engine is None:
                 self.size = self.size or self.model.input_size(width, height)
+                from rtseg.kernels import cpu
+
+                cpu.compile_all()
                 self._engine = build_engine(self.model, self.size, **self._options)
             return self._engine
 

@@ -68,7 +68,7 @@ def render(clip: Path, spec: str, quiet: bool) -> list[bytes]:
 
 def segment(clip: Path, output: Path, model: str, truth: list[bytes], quiet: bool) -> None:
     """Run the pipeline from file to file and report."""
-    from rtseg.cli.report import Report
+    from rtseg.cli.report import Report, preparing
     from rtseg.hardware import cpu_count
     from rtseg.overlay import Overlay
     from rtseg.pipeline import Pipeline
@@ -79,6 +79,8 @@ def segment(clip: Path, output: Path, model: str, truth: list[bytes], quiet: boo
     with ExitStack() as stack:
         source = stack.enter_context(open_source(clip))
         segmenter = stack.enter_context(Segmenter(model, streams=min(cpu_count(), 8)))
+        with preparing(quiet=quiet):
+            segmenter.engine(source.info.width, source.info.height)
         report = stack.enter_context(Report("demo", segmenter, source.info, quiet=quiet))
         video = stack.enter_context(VideoSink(output, info=source.info, overwrite=True))
         accuracy = AccuracySink(truth, len(segmenter.model.classes))

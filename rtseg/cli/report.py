@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -97,6 +98,14 @@ class Report:
             self._console.print(stage_table(summary))
         for path in outputs:
             self._console.print(f"wrote [bold]{path}[/]")
+
+
+@contextmanager
+def preparing(*, quiet: bool = False) -> Iterator[None]:
+    """A spinner while engine and kernels are compiled, on a terminal."""
+    terminal = Console(stderr=True, quiet=quiet)
+    with terminal.status("compiling engine and kernels (10 s the first time, then kept)"):
+        yield
 
 
 def stage_table(summary: Summary) -> Table:

@@ -125,7 +125,7 @@ def default_output(source: str) -> Path:
 
 def execute(job: Job, *, quiet: bool) -> int:
     """Run a job and report on it; the exit code. Nothing is written before all is checked."""
-    from rtseg.cli.report import Report
+    from rtseg.cli.report import Report, preparing
     from rtseg.pipeline import Pipeline
     from rtseg.video.sources import open_source
 
@@ -133,7 +133,8 @@ def execute(job: Job, *, quiet: bool) -> int:
         segmenter, overlay = _prepare(job)
         source = stack.enter_context(open_source(job.source, **job.reading))
         stack.enter_context(segmenter)
-        segmenter.engine(source.info.width, source.info.height)
+        with preparing(quiet=quiet):
+            segmenter.engine(source.info.width, source.info.height)
         sinks, video = _sinks(job, source, stack)
         report = stack.enter_context(Report(job.source, segmenter, source.info, quiet=quiet))
         painter = _painter(overlay, video, report) if video else None

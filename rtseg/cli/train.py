@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -39,10 +41,17 @@ def train(
     console = Console(highlight=False)
     trainer = Trainer(settings, data, folder, resume=resume, device=device)
     console.print(f"[bold]{settings.network}[/]  {len(trainer.images)} images  →  {folder}")
+    started, first = time.monotonic(), trainer.epoch
     for row in trainer.train():
         miou = f"val mIoU {100 * row['val_miou']:.2f}" if row["val_miou"] == row["val_miou"] else ""
         console.print(
             f"epoch {row['epoch']:4d}/{settings.epochs}  loss {row['loss']:.4f}  "
-            f"lr {row['lr']:.2e}  {row['images_per_s']:.1f} images/s  {miou}"
+            f"lr {row['lr']:.2e}  {row['images_per_s']:.1f} images/s  "
+            f"{eta(time.monotonic() - started, trainer.epoch - first, settings.epochs - first)} {miou}"
         )
     console.print(f"best val mIoU {100 * trainer.best:.2f}: {folder / 'best.safetensors'}")
+
+
+def eta(seconds: float, done: int, total: int) -> str:
+    """ "0:12:30 left", from the mean time of the epochs so far."""
+    return f"{timedelta(seconds=round(seconds / done * (total - done)))} left"

@@ -1,4 +1,4 @@
-"""Checkpoints of a training run: everything that `--resume` needs, written atomically."""
+"""Weights on disk: checkpoints that `--resume` needs, and the safetensors that are kept."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from safetensors import SafetensorError, safe_open
+from torch import nn
 
-from rtseg.errors import RecipeError
+from rtseg.classes import CAMVID
+from rtseg.errors import ModelError, RecipeError
+from rtseg.networks import build
 
 
 class Ema:
@@ -59,6 +62,22 @@ def load(path: Path, network: str) -> dict[str, Any]:
     return state
 
 
-def weights(state: dict[str, Any]) -> dict[str, Tensor]:
-    """The averaged weights of a checkpoint."""
-    return dict(state["ema"])
+def load_network(weights: Path) -> tuple[nn.Module, str]:
+    """The network a safetensors file names, in eval mode, with its weights; and its name.
+
+    Loading is strict: missing, additional or misshapen tensors raise ModelError.
+    """
+    try:
+        with safe_open(weights, framework="pt") as file:
+            architecture = (file.metadata() or {}).get("network")
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as exc:
+        raise ModelError(f"cannot read the weights {weights}: {exc}") from exc
+    if architecture is None:
+        raise ModelError(f"{weights} does not name its network; expected weights saved by rtseg")
+    network = build(architecture, len(CAMVID)).eval()
+    try:
+        network.load_state_dict(tensors, strict=True)
+    except RuntimeError as exc:
+        raise ModelError(f"{weights} does not fit {architecture}: {exc}") from exc
+    return network, architecture

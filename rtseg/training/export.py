@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from rtseg.classes import CAMVID
 from rtseg.contract import Contract, classes_of
-from rtseg.errors import ModelError
 from rtseg.model import digest, with_contract
-from rtseg.networks import build
 from rtseg.networks.layers import count_macs, count_parameters
+from rtseg.training.checkpoint import load_network
 from rtseg.training.train import MEAN, STD
 
 if TYPE_CHECKING:
@@ -64,27 +62,6 @@ def export(
     )
     out.write_bytes(with_contract(graph, contract))
     return contract
-
-
-def load_network(weights: Path) -> tuple[nn.Module, str]:
-    """The network a safetensors file names, in eval mode, with its weights; and its name.
-
-    Loading is strict: missing, additional or misshapen tensors raise ModelError.
-    """
-    try:
-        with safe_open(weights, framework="pt") as file:
-            architecture = (file.metadata() or {}).get("network")
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as exc:
-        raise ModelError(f"cannot read the weights {weights}: {exc}") from exc
-    if architecture is None:
-        raise ModelError(f"{weights} does not name its network; expected weights saved by rtseg")
-    network = build(architecture, len(CAMVID)).eval()
-    try:
-        network.load_state_dict(tensors, strict=True)
-    except RuntimeError as exc:
-        raise ModelError(f"{weights} does not fit {architecture}: {exc}") from exc
-    return network, architecture
 
 
 def fold_batch_norm(network: nn.Module) -> None:

@@ -36,6 +36,7 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     network: str
+    weights: str | None = Field(default=None, description="safetensors to start from")
     data: Literal["camvid"] = "camvid"
     splits: tuple[str, ...] = ("train",)
     epochs: int = Field(gt=0)

@@ -52,7 +52,7 @@ class Trainer:
         self.recipe, self.out, self.device = recipe, out, torch.device(device)
         self.classes = len(CAMVID)
         torch.manual_seed(recipe.seed)  # before the weights are drawn
-        self.network = build(recipe.network, self.classes)
+        self.network = _initial(recipe, self.classes)
         self.rng = torch.Generator().manual_seed(recipe.seed)
         self.images, self.labels = self._load(data)
         self.val_images, self.val_labels = _tensors(CamVid(data, "val"), self.device)
@@ -209,6 +209,16 @@ def predict(logits: Tensor, size: tuple[int, ...]) -> NDArray[np.uint8]:
     """(1, C, h, w) logits → (H, W) uint8 labels: bilinear upsampling, then argmax."""
     up = F.interpolate(logits.float(), size=list(size), mode="bilinear", align_corners=False)
     return up.argmax(1)[0].to(torch.uint8).cpu().numpy()
+
+
+def _initial(recipe: Recipe, classes: int) -> nn.Module:
+    """A fresh network, or the one whose weights the recipe names. Raises RecipeError, ModelError."""
+    if recipe.weights is None:
+        return build(recipe.network, classes)
+    network, name = checkpoint.load_network(Path(recipe.weights))
+    if name != recipe.network:
+        raise RecipeError(f"{recipe.weights} has weights of {name}; expected {recipe.network}")
+    return network
 
 
 def _channels_last(network: Any) -> None:

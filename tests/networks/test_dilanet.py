@@ -72,7 +72,9 @@ def test_the_receptive_field_has_no_grid(network) -> None:
 
 
 # Parameters and GMACs at 480x360 as designed; a change of the architecture must change these.
-@pytest.mark.parametrize(("name", "parameters", "gmacs"), [("dilanet-s", 131_515, 0.490), ("dilanet-m", 576_699, 1.936)])
+@pytest.mark.parametrize(
+    ("name", "parameters", "gmacs"), [("dilanet-s", 131_515, 0.490), ("dilanet-m", 576_699, 1.936)]
+)
 def test_size(name, parameters, gmacs) -> None:
     network = build(name, 11)
     assert count_parameters(network) == parameters

@@ -19,8 +19,9 @@ from rtseg.model import Model, list_models  # noqa: E402
 from rtseg.networks import build  # noqa: E402
 from rtseg.segmenter import Segmenter  # noqa: E402
 from rtseg.synthetic import labelled_frames  # noqa: E402
+from rtseg.training.checkpoint import load_network  # noqa: E402
 from rtseg.training.datasets import CamVid  # noqa: E402
-from rtseg.training.export import export, fold_batch_norm, load_network  # noqa: E402
+from rtseg.training.export import export, fold_batch_norm  # noqa: E402
 from rtseg.training.train import normalise, predict  # noqa: E402
 
 

@@ -13,9 +13,8 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 
 from rtseg.errors import ModelError, RecipeError, TrainingError  # noqa: E402
-from rtseg.training.checkpoint import Ema  # noqa: E402
+from rtseg.training.checkpoint import Ema, load_network  # noqa: E402
 from rtseg.training.datasets import CamVid  # noqa: E402
-from rtseg.training.export import load_network  # noqa: E402
 from rtseg.training.losses import cross_entropy, log_frequency_weights  # noqa: E402
 from rtseg.training.recipe import Recipe, load_recipe, shipped_recipes  # noqa: E402
 from rtseg.training.train import Trainer  # noqa: E402
@@ -190,6 +189,16 @@ def test_nan_loss_stops_the_run(tiny, tmp_path) -> None:
         next(trainer.network.parameters()).fill_(float("nan"))
     with pytest.raises(TrainingError, match="iteration 0"):
         list(trainer.train())
+
+
+def test_fine_tuning_starts_from_weights(learnt, tiny, tmp_path) -> None:
+    _, out = learnt
+    weights = str(out / "best.safetensors")
+    start = Trainer(recipe(weights=weights), tiny, tmp_path / "run").network.state_dict()
+    for name, value in load_network(out / "best.safetensors")[0].state_dict().items():
+        assert torch.equal(start[name], value), name
+    with pytest.raises(RecipeError, match="weights of dilanet-s; expected dilanet-m"):
+        Trainer(recipe(network="dilanet-m", weights=weights), tiny, tmp_path / "other")
 
 
 def test_rendered_frames_are_mixed_in(tiny, tmp_path) -> None:
