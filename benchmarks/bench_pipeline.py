@@ -202,14 +202,12 @@ def row(values: list[tuple[float, float]]) -> dict[str, float]:
 
 
 def report(rows: dict[str, dict[str, float]]) -> None:
-    print(f"{'':28s}   fps  CPU ms  bound  share  x naive")
+    print(f"{'':28s}    fps CPU ms  bound  share xnaive")
     for name, values in rows.items():
         base = rows[name.split(",")[0] + ", naive"]["fps"]
         values["times_naive"] = round(values["fps"] / base, 2)
-        print(
-            f"{name:28s} {values['fps']:6.1f} {values['cpu_ms_per_frame']:6.1f} "
-            f"{values['bound_fps']:6.1f} {values['share_of_bound']:6.2f} {values['times_naive']:6.2f}"
-        )
+        columns = ("fps", "cpu_ms_per_frame", "bound_fps", "share_of_bound", "times_naive")
+        print(f"{name:28s}" + "".join(f"{values[column]:7.2f}" for column in columns))
     if not TINY:
         source = "real clip, repeated" if REAL.is_file() else "rendered clip"
         results.write("pipeline", {"video": f"1280x720, {source}", "rounds": ROUNDS, "runs": rows})

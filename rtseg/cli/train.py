@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -43,15 +45,17 @@ def train(
     console.print(f"[bold]{settings.network}[/]  {len(trainer.images)} images  →  {folder}")
     started, first = time.monotonic(), trainer.epoch
     for row in trainer.train():
-        miou = f"val mIoU {100 * row['val_miou']:.2f}" if row["val_miou"] == row["val_miou"] else ""
-        console.print(
-            f"epoch {row['epoch']:4d}/{settings.epochs}  loss {row['loss']:.4f}  "
-            f"lr {row['lr']:.2e}  {row['images_per_s']:.1f} images/s  "
-            f"{eta(time.monotonic() - started, trainer.epoch - first, settings.epochs - first)} {miou}"
-        )
+        done, total = trainer.epoch - first, settings.epochs - first
+        left = round((time.monotonic() - started) / done * (total - done))
+        console.print(epoch_line(row, settings.epochs) + f"  {timedelta(seconds=left)} left")
     console.print(f"best val mIoU {100 * trainer.best:.2f}: {folder / 'best.safetensors'}")
 
 
-def eta(seconds: float, done: int, total: int) -> str:
-    """ "0:12:30 left", from the mean time of the epochs so far."""
-    return f"{timedelta(seconds=round(seconds / done * (total - done)))} left"
+def epoch_line(row: Mapping[str, float], epochs: int) -> str:
+    """A row of results.csv for people."""
+    miou = row["val_miou"]
+    return (
+        f"epoch {row['epoch']:4d}/{epochs}  loss {row['loss']:.4f}  lr {row['lr']:.2e}  "
+        f"{row['images_per_s']:.1f} images/s"
+        + ("" if math.isnan(miou) else f"  val mIoU {100 * miou:.2f}")
+    )

@@ -212,7 +212,7 @@ def predict(logits: Tensor, size: tuple[int, ...]) -> NDArray[np.uint8]:
 
 
 def _initial(recipe: Recipe, classes: int) -> nn.Module:
-    """A fresh network, or the one whose weights the recipe names. Raises RecipeError, ModelError."""
+    """A fresh network, or the one whose weights the recipe names."""
     if recipe.weights is None:
         return build(recipe.network, classes)
     network, name = checkpoint.load_network(Path(recipe.weights))
