@@ -31,11 +31,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 import results
 
-from rtseg.frame import Frame
 from rtseg.hardware import cpu_count
 from rtseg.model import list_models
 from rtseg.overlay import Overlay
-from rtseg.pipeline import Pipeline
+from rtseg.pipeline import Pipeline, painter
 from rtseg.segmentation import Result, Segmentation
 from rtseg.segmenter import Segmenter
 from rtseg.video.sinks import VideoSink
@@ -57,11 +56,7 @@ def pipeline(name: str) -> Run:
 
     def run(clip: Path, out: Path) -> int:
         with open_source(clip) as source, VideoSink(out, info=source.info, overwrite=True) as sink:
-
-            def paint(frame: Frame, segmentation: Segmentation) -> Any:
-                status = f"{frame.seconds:.1f}"
-                return overlay.paint(frame, segmentation, sink.picture_for(frame), status)
-
+            paint = painter(overlay, sink, lambda frame: f"{frame.seconds:.1f}")
             return Pipeline(source, segmenter, [sink], painter=paint).run().written
 
     return run

@@ -23,20 +23,32 @@ import numpy as np
 
 from rtseg.frame import Frame, Picture
 from rtseg.hardware import cpu_count
+from rtseg.overlay import Overlay
 from rtseg.segmentation import Result, Segmentation
 from rtseg.segmenter import Segmenter, Worker
 from rtseg.timing import RateMeter, StageClock, Summary
-from rtseg.video.sinks import Sink
+from rtseg.video.sinks import Sink, VideoSink
 from rtseg.video.sources import Source
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_JOIN = 2.0
+"""Seconds that the threads get to end after a failure."""
+
 Painter: TypeAlias = Callable[[Frame, Segmentation], Picture]
 """Makes the picture that sinks show; called by several threads."""
 
-_JOIN = 2.0
-"""Seconds that the threads get to end after a failure."""
+
+def painter(
+    overlay: Overlay, video: VideoSink, status: Callable[[Frame], str] = lambda _: ""
+) -> Painter:
+    """Paints into the memory that `video` will encode; `status` makes the status line."""
+
+    def paint(frame: Frame, segmentation: Segmentation) -> Picture:
+        return overlay.paint(frame, segmentation, video.picture_for(frame), status(frame))
+
+    return paint
 
 
 class _Job:

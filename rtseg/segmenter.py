@@ -6,12 +6,12 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rtseg.backends import Precision, build_engine
+from rtseg.closing import Closing
 from rtseg.frame import Frame
 from rtseg.model import DEFAULT, Model
 from rtseg.segmentation import Segmentation
@@ -53,7 +53,7 @@ class Worker:
         )
 
 
-class Segmenter:
+class Segmenter(Closing):
     """Segments frames and images with one model.
 
     model: a shipped model's name, a model file, or a loaded `Model`.
@@ -127,14 +127,3 @@ class Segmenter:
             if self._engine is not None:
                 self._engine.close()
             self._engine = self._own = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

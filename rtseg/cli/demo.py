@@ -5,12 +5,12 @@ from __future__ import annotations
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rtseg.cli import options
+from rtseg.closing import Closing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,7 +71,7 @@ def segment(clip: Path, output: Path, model: str, truth: list[bytes], quiet: boo
     from rtseg.cli.report import Report, preparing
     from rtseg.hardware import cpu_count
     from rtseg.overlay import Overlay
-    from rtseg.pipeline import Pipeline
+    from rtseg.pipeline import Pipeline, painter
     from rtseg.segmenter import Segmenter
     from rtseg.video.sinks import VideoSink
     from rtseg.video.sources import open_source
@@ -84,12 +84,7 @@ def segment(clip: Path, output: Path, model: str, truth: list[bytes], quiet: boo
         report = stack.enter_context(Report("demo", segmenter, source.info, quiet=quiet))
         video = stack.enter_context(VideoSink(output, info=source.info, overwrite=True))
         accuracy = AccuracySink(truth, len(segmenter.model.classes))
-        overlay = Overlay(segmenter.model.classes)
-
-        def paint(frame: Any, segmentation: Any) -> Any:
-            picture = video.picture_for(frame)
-            return overlay.paint(frame, segmentation, picture, report.status(frame))
-
+        paint = painter(Overlay(segmenter.model.classes), video, report.status)
         pipeline = Pipeline(source, segmenter, [accuracy, video], painter=paint)
         report.follow(pipeline.meter)
         summary = pipeline.run(on_frame=report.frame)
@@ -99,7 +94,7 @@ def segment(clip: Path, output: Path, model: str, truth: list[bytes], quiet: boo
         print(f"mIoU {100 * accuracy.matrix.miou():.1f} % on the rendered clip's exact labels")
 
 
-class AccuracySink:
+class AccuracySink(Closing):
     """Counts predictions against known labels; truth: a PNG of class ids for each frame index."""
 
     def __init__(self, truth: list[bytes], classes: int) -> None:
@@ -118,20 +113,6 @@ class AccuracySink:
         # Every second row and column: a quarter of the work, the same figure to a tenth.
         self.matrix.add(truth[::2, ::2], result.segmentation.labels[::2, ::2])
         self.written += 1
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _no_answer(labels: NDArray[np.uint8]) -> Any:

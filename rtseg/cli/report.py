@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+from rtseg.closing import Closing
 
 if TYPE_CHECKING:
     from rtseg.frame import Frame
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 STAGES = ("decode", "preprocess", "inference", "postprocess", "overlay", "write")
 
 
-class Report:
+class Report(Closing):
     """Progress while a pipeline runs, on standard error; the summary, on standard output."""
 
     def __init__(
@@ -55,12 +56,8 @@ class Report:
         self._progress.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Take the progress bar away."""
         self._progress.stop()
 
     def follow(self, meter: RateMeter) -> None:

@@ -15,11 +15,8 @@ from rtseg.cli import options
 from rtseg.errors import InputError
 
 if TYPE_CHECKING:
-    from rtseg.cli.report import Report
-    from rtseg.frame import Frame, Picture
     from rtseg.overlay import Overlay
-    from rtseg.pipeline import Painter, Pipeline
-    from rtseg.segmentation import Segmentation
+    from rtseg.pipeline import Pipeline
     from rtseg.segmenter import Segmenter
     from rtseg.video.sinks import Sink, VideoSink
     from rtseg.video.sources import Source
@@ -126,7 +123,7 @@ def default_output(source: str) -> Path:
 def execute(job: Job, *, quiet: bool) -> int:
     """Run a job and report on it; the exit code. Nothing is written before all is checked."""
     from rtseg.cli.report import Report, preparing
-    from rtseg.pipeline import Pipeline
+    from rtseg.pipeline import Pipeline, painter
     from rtseg.video.sources import open_source
 
     with ExitStack() as stack:
@@ -137,8 +134,9 @@ def execute(job: Job, *, quiet: bool) -> int:
             segmenter.engine(source.info.width, source.info.height)
         sinks, video = _sinks(job, source, stack)
         report = stack.enter_context(Report(job.source, segmenter, source.info, quiet=quiet))
-        painter = _painter(overlay, video, report) if video else None
-        pipeline = Pipeline(source, segmenter, sinks, painter=painter)
+        status = report.status if job.legend else lambda _: ""
+        paint = painter(overlay, video, status) if video else None
+        pipeline = Pipeline(source, segmenter, sinks, painter=paint)
         report.follow(pipeline.meter)
         with stopping_on_signals(pipeline) as signals:
             summary = pipeline.run(on_frame=report.frame)
@@ -192,16 +190,6 @@ def _sinks(job: Job, source: Source, stack: ExitStack) -> tuple[list[Sink], Vide
         )
         sinks.append(stack.enter_context(video))
     return sinks, video
-
-
-def _painter(overlay: Overlay, video: VideoSink, report: Report) -> Painter:
-    """Paints into the video's own picture memory."""
-
-    def paint(frame: Frame, segmentation: Segmentation) -> Picture:
-        status = report.status(frame) if overlay.legend else ""
-        return overlay.paint(frame, segmentation, video.picture_for(frame), status)
-
-    return paint
 
 
 @contextmanager

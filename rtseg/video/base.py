@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Generic, Literal, Protocol, Self, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
+from rtseg.closing import Closing
 from rtseg.errors import SourceError
 from rtseg.frame import Frame
 
@@ -62,7 +63,7 @@ class Limits:
         return thinned if self.frames is None else min(thinned, self.frames)
 
 
-class Source(Protocol):
+class Source(AbstractContextManager["Source", None], Protocol):
     """An iterator of frames that must be closed; a context manager closes it.
 
     failed: frames that could not be decoded, counted while iterating.
@@ -77,17 +78,10 @@ class Source(Protocol):
 
     def __iter__(self) -> Iterator[Frame]: ...
     def __next__(self) -> Frame: ...
-    def __enter__(self) -> Self: ...
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
     def close(self) -> None: ...
 
 
-class BaseSource(ABC, Generic[Raw]):
+class BaseSource(Closing, ABC, Generic[Raw]):
     """Stride, limit and closing; a subclass reads raw pictures and turns the wanted into frames."""
 
     info: SourceInfo
@@ -133,17 +127,6 @@ class BaseSource(ABC, Generic[Raw]):
 
     def __next__(self) -> Frame:
         return next(self._frames)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Stop and free the source; a second call does nothing."""

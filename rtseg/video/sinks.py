@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import cv2
 
+from rtseg.closing import Closing
 from rtseg.errors import OutputError, SinkError
 from rtseg.segmentation import Result
 from rtseg.video.base import shown
@@ -25,7 +26,7 @@ if hasattr(cv2, "IMWRITE_PNG_FILTER"):
     _PNG += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
 
 
-class Sink(Protocol):
+class Sink(AbstractContextManager["Sink", None], Protocol):
     """Takes results in order of their frames; a context manager closes it.
 
     written: how many results were taken. `write` raises SinkError where the output breaks.
@@ -35,44 +36,23 @@ class Sink(Protocol):
 
     def write(self, result: Result) -> None: ...
     def close(self) -> None: ...
-    def __enter__(self) -> Self: ...
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
 
-class _Closing:
+class _Counting(Closing):
     """What the sinks of this file share."""
 
     def __init__(self) -> None:
         self.written = 0
 
-    def close(self) -> None:
-        """Finish the output; a second call does nothing."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class NullSink(_Closing):
+class NullSink(_Counting):
     """Counts results and drops them: for measuring."""
 
     def write(self, result: Result) -> None:  # noqa: ARG002 - the protocol names it
         self.written += 1
 
 
-class MaskSink(_Closing):
+class MaskSink(_Counting):
     """Class ids of each frame as an 8-bit greyscale PNG, `000012.png` for frame 12.
 
     directory: made if it does not exist. One that is not empty is refused unless `overwrite`,
@@ -117,7 +97,7 @@ class MaskSink(_Closing):
         self.written += 1
 
 
-class JsonlSink(_Closing):
+class JsonlSink(_Counting):
     """A line of JSON per frame, complete on disk as soon as it is written.
 
     index, pts, time_base ("1/12800"), seconds: of the frame. stages: milliseconds by stage.

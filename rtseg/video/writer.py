@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
+from rtseg.closing import Closing
 from rtseg.frame import ColourMatrix, Frame, Picture, Yuv420, size_of
 from rtseg.segmentation import Result
 from rtseg.video.base import SourceInfo
@@ -26,7 +25,7 @@ from rtseg.video.pictures import Canvas, CanvasPool, copy, fit
 _USUAL_RATE = Fraction(25)
 
 
-class VideoSink:
+class VideoSink(Closing):
     """Writes the pictures of results as a video, each at the time of its frame.
 
     path: a name that ends in .mp4, .mov or .mkv. Times are exact in mp4 and mov, to the
@@ -113,17 +112,6 @@ class VideoSink:
     def close(self) -> None:
         """Finish the file and count its frames; a second call does nothing. Raises SinkError."""
         self._encoder.finish(0 if self._last is None else self._last + self._step)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _start(self, picture: Picture, pts: int) -> None:
         """Write the header: the first picture decides on the colours."""
