@@ -56,7 +56,7 @@ def pipeline(name: str) -> Run:
 
     def run(clip: Path, out: Path) -> int:
         with open_source(clip) as source, VideoSink(out, info=source.info, overwrite=True) as sink:
-            paint = painter(overlay, sink, lambda frame: f"{frame.seconds:.1f}")
+            paint = painter(overlay, sink.picture_for, lambda frame: f"{frame.seconds:.1f}")
             return Pipeline(source, segmenter, [sink], painter=paint).run().written
 
     return run

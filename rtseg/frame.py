@@ -95,6 +95,14 @@ def size_of(image: Picture) -> tuple[int, int]:
     return int(image.shape[1]), int(image.shape[0])
 
 
+def empty_like(image: Picture) -> Picture:
+    """New memory for a picture of the same size and kind; its content is unknown."""
+    if not isinstance(image, Yuv420):
+        return np.empty_like(image)
+    y, u, v = (np.empty(plane.shape, np.uint8) for plane in (image.y, image.u, image.v))
+    return Yuv420(y, u, v, image.matrix, image.full_range)
+
+
 def check_bgr(image: NDArray[np.uint8]) -> None:
     """Raise ValueError unless `image` is a non-empty (H, W, 3) uint8 array."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:

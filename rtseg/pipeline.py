@@ -27,7 +27,7 @@ from rtseg.overlay import Overlay
 from rtseg.segmentation import Result, Segmentation
 from rtseg.segmenter import Segmenter, Worker
 from rtseg.timing import RateMeter, StageClock, Summary
-from rtseg.video.sinks import Sink, VideoSink
+from rtseg.video.sinks import Sink
 from rtseg.video.sources import Source
 
 if TYPE_CHECKING:
@@ -41,12 +41,15 @@ Painter: TypeAlias = Callable[[Frame, Segmentation], Picture]
 
 
 def painter(
-    overlay: Overlay, video: VideoSink, status: Callable[[Frame], str] = lambda _: ""
+    overlay: Overlay,
+    canvas: Callable[[Frame], Picture],
+    status: Callable[[Frame], str] = lambda _: "",
 ) -> Painter:
-    """Paints into the memory that `video` will encode; `status` makes the status line."""
+    """Paints into the pictures of `canvas`, such as `VideoSink.picture_for`, which are the memory
+    that will be encoded; `status` makes the status line."""
 
     def paint(frame: Frame, segmentation: Segmentation) -> Picture:
-        return overlay.paint(frame, segmentation, video.picture_for(frame), status(frame))
+        return overlay.paint(frame, segmentation, canvas(frame), status(frame))
 
     return paint
 

@@ -84,7 +84,7 @@ def segment(clip: Path, output: Path, model: str, truth: list[bytes], quiet: boo
         report = stack.enter_context(Report("demo", segmenter, source.info, quiet=quiet))
         video = stack.enter_context(VideoSink(output, info=source.info, overwrite=True))
         accuracy = AccuracySink(truth, len(segmenter.model.classes))
-        paint = painter(Overlay(segmenter.model.classes), video, report.status)
+        paint = painter(Overlay(segmenter.model.classes), video.picture_for, report.status)
         pipeline = Pipeline(source, segmenter, [accuracy, video], painter=paint)
         report.follow(pipeline.meter)
         summary = pipeline.run(on_frame=report.frame)

@@ -82,12 +82,12 @@ class Report(Closing):
             self._console.print(f"[yellow]note:[/] {note}")
         s = summary
         self._console.print(
-            f"{s.frames_in} frames in = {s.written} written + {s.dropped} dropped + "
+            f"{s.frames_in} frame{'s' * (s.frames_in != 1)} in = {s.written} written + {s.dropped} dropped + "
             f"{s.failed} failed" + (f"; {s.corrupt} damaged" if s.corrupt else "")
             + (f"; {s.invalid} without an answer" if s.invalid else "")
             + ("; stopped early" if s.stopped else "")
         )  # fmt: skip
-        if s.written:
+        if s.written >= 2 * s.cores + 2:  # fewer are over before the pipeline is full
             share = f", {100 * s.fps / s.bound:.0f} % of what {s.cores} cores allow"
             self._console.print(
                 f"[bold]{s.fps:.1f} fps[/] over {s.seconds:.1f} s{share} ({s.bound:.1f} fps)"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rtseg.overlay import Overlay
     from rtseg.pipeline import Pipeline
     from rtseg.segmenter import Segmenter
-    from rtseg.video.sinks import Sink, VideoSink
+    from rtseg.video.sinks import Sink, StillSink, VideoSink
     from rtseg.video.sources import Source
 
 
@@ -31,7 +31,11 @@ def run(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Video to write; default <stem>_seg.mp4, here."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Video to write, or picture of a single image; default <stem>_seg.mp4, here.",
+        ),
     ] = None,
     masks: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write class ids as 8-bit PNG.")
@@ -132,17 +136,17 @@ def execute(job: Job, *, quiet: bool) -> int:
         stack.enter_context(segmenter)
         with preparing(quiet=quiet):
             segmenter.engine(source.info.width, source.info.height)
-        sinks, video = _sinks(job, source, stack)
+        sinks, shown = _sinks(job, source, stack)
         report = stack.enter_context(Report(job.source, segmenter, source.info, quiet=quiet))
         status = report.status if job.legend else lambda _: ""
-        paint = painter(overlay, video, status) if video else None
+        paint = painter(overlay, shown.picture_for, status) if shown else None
         pipeline = Pipeline(source, segmenter, sinks, painter=paint)
         report.follow(pipeline.meter)
         with stopping_on_signals(pipeline) as signals:
             summary = pipeline.run(on_frame=report.frame)
         for sink in sinks:
             sink.close()
-    notes = [*source.notes, *(video.notes if video else ())]
+    notes = [*source.notes, *getattr(shown, "notes", ())]
     outputs = [path for path in (job.output, job.masks, job.jsonl) if path]
     report.finish(summary, notes, outputs)
     return signals[-1] if signals else 0
@@ -166,10 +170,12 @@ def _prepare(job: Job) -> tuple[Segmenter, Overlay]:
     return segmenter, Overlay(classes, alpha=job.alpha, visible=visible, legend=job.legend)
 
 
-def _sinks(job: Job, source: Source, stack: ExitStack) -> tuple[list[Sink], VideoSink | None]:
-    """Open all outputs, after checking each of them."""
+def _sinks(
+    job: Job, source: Source, stack: ExitStack
+) -> tuple[list[Sink], VideoSink | StillSink | None]:
+    """Open all outputs, after checking each of them; also the one that shows pictures."""
     from rtseg.video.output import check_output
-    from rtseg.video.sinks import JsonlSink, MaskSink, VideoSink
+    from rtseg.video.sinks import JsonlSink, MaskSink
 
     yes, no = job.overwrite
     files = [path for path in (job.output, job.jsonl) if path]
@@ -182,14 +188,20 @@ def _sinks(job: Job, source: Source, stack: ExitStack) -> tuple[list[Sink], Vide
         sinks.append(stack.enter_context(MaskSink(job.masks, names=names, overwrite=yes)))
     if job.jsonl:
         sinks.append(stack.enter_context(JsonlSink(job.jsonl, overwrite=overwrite)))
-    video = None
-    if job.output:  # the last one: pictures are the video's again once they are written
-        sound = source.info.path if job.audio and source.info.kind == "video" else None
-        video = VideoSink(
-            job.output, info=source.info, audio_from=sound, overwrite=overwrite, **job.encoding
-        )
-        sinks.append(stack.enter_context(video))
-    return sinks, video
+    if job.output is None:
+        return sinks, None
+    # The last one: pictures are the video's again once they are written.
+    shown = stack.enter_context(_shown(job, job.output, source, overwrite))
+    return [*sinks, shown], shown
+
+
+def _shown(job: Job, path: Path, source: Source, overwrite: bool) -> VideoSink | StillSink:
+    from rtseg.video.sinks import StillSink, VideoSink
+
+    if path.suffix.lower() in StillSink.ENDINGS:
+        return StillSink(path, info=source.info, overwrite=overwrite)
+    sound = source.info.path if job.audio and source.info.kind == "video" else None
+    return VideoSink(path, info=source.info, audio_from=sound, overwrite=overwrite, **job.encoding)
 
 
 @contextmanager

@@ -5,10 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
-
 from rtseg.closing import Closing
-from rtseg.frame import ColourMatrix, Frame, Picture, Yuv420, size_of
+from rtseg.frame import ColourMatrix, Frame, Picture, Yuv420, empty_like, size_of
 from rtseg.segmentation import Result
 from rtseg.video.base import SourceInfo
 from rtseg.video.encoder import (
@@ -84,11 +82,8 @@ class VideoSink(Closing):
         not written may simply be dropped.
         """
         image = frame.image
-        if not isinstance(image, Yuv420):
-            return np.empty_like(image)
-        if size_of(image) != self._pool.size:
-            y, u, v = (np.empty(plane.shape, np.uint8) for plane in (image.y, image.u, image.v))
-            return Yuv420(y, u, v, image.matrix, image.full_range)
+        if not isinstance(image, Yuv420) or size_of(image) != self._pool.size:
+            return empty_like(image)
         return self._pool.lend(image.matrix, image.full_range)
 
     def write(self, result: Result) -> None:

@@ -102,6 +102,15 @@ def test_a_single_image_and_a_folder(rtseg, tmp_path) -> None:
     assert [p.name for p in (tmp_path / "one").iterdir()] == ["b9.png"]
 
 
+def test_a_picture_of_a_picture(rtseg, tmp_path) -> None:
+    source = np.full((64, 96, 3), 80, np.uint8)
+    cv2.imwrite(str(tmp_path / "photo.png"), source)
+    done = rtseg("run", "photo.png", "-o", "seen.png", "--alpha", 0, *FAST)
+    assert done.code == 0, done.err
+    assert done.out.count("1 frame in = 1 written") == 1
+    assert (cv2.imread(str(tmp_path / "seen.png")) == source).all()
+
+
 def test_the_synthetic_scene(rtseg, tmp_path) -> None:
     done = rtseg("run", "synthetic:128x96@30?frames=4", *FAST)
     assert done.code == 0, done.err
@@ -144,6 +153,7 @@ def bad_inputs() -> list[tuple[str, tuple[str, ...], str]]:
         ("preset", ("{clip}", "--preset", "warp"), "preset"),
         ("extension", ("{clip}", "-o", "out.gif"), r"\.mp4"),
         ("output folder", ("{clip}", "-o", "none/out.mp4"), "does not exist"),
+        ("picture of a video", ("{clip}", "-o", "out.png"), "cannot hold a video"),
         ("stride", ("{clip}", "--vid-stride", "0"), "stride"),
         ("nothing to write", ("{clip}", "--no-overlay"), "nothing to write"),
         ("synthetic", ("synthetic:wide",), "synthetic:1280x720@30"),
