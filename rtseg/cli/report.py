@@ -81,12 +81,7 @@ class Report(Closing):
         for note in notes:
             self._console.print(f"[yellow]note:[/] {note}")
         s = summary
-        self._console.print(
-            f"{s.frames_in} frame{'s' * (s.frames_in != 1)} in = {s.written} written + {s.dropped} dropped + "
-            f"{s.failed} failed" + (f"; {s.corrupt} damaged" if s.corrupt else "")
-            + (f"; {s.invalid} without an answer" if s.invalid else "")
-            + ("; stopped early" if s.stopped else "")
-        )  # fmt: skip
+        self._console.print(counts(s))
         if s.written >= 2 * s.cores + 2:  # fewer are over before the pipeline is full
             share = f", {100 * s.fps / s.bound:.0f} % of what {s.cores} cores allow"
             self._console.print(
@@ -95,6 +90,18 @@ class Report(Closing):
             self._console.print(stage_table(summary))
         for path in outputs:
             self._console.print(f"wrote [bold]{path}[/]")
+
+
+def counts(s: Summary) -> str:
+    """The sentence that adds up."""
+    frames = "frame" if s.frames_in == 1 else "frames"
+    return (
+        f"{s.frames_in} {frames} in = {s.written} written + {s.dropped} dropped + "
+        f"{s.failed} failed"
+        + (f"; {s.corrupt} damaged" if s.corrupt else "")
+        + (f"; {s.invalid} without an answer" if s.invalid else "")
+        + ("; stopped early" if s.stopped else "")
+    )
 
 
 @contextmanager

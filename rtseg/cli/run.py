@@ -34,7 +34,7 @@ def run(
         typer.Option(
             "--output",
             "-o",
-            help="Video to write, or picture of a single image; default <stem>_seg.mp4, here.",
+            help="Video, or picture of an image; default <stem>_seg.mp4, here.",
         ),
     ] = None,
     masks: Annotated[
@@ -191,7 +191,8 @@ def _sinks(
     if job.output is None:
         return sinks, None
     # The last one: pictures are the video's again once they are written.
-    shown = stack.enter_context(_shown(job, job.output, source, overwrite))
+    shown = _shown(job, job.output, source, overwrite)
+    stack.enter_context(shown)
     return [*sinks, shown], shown
 
 
