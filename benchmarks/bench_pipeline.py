@@ -42,8 +42,8 @@ from rtseg.video.sources import open_source
 
 TINY = os.environ.get("RTSEG_BENCH_TINY") == "1"
 REAL = Path(os.environ.get("RTSEG_DATA", "../shared/data")) / "video" / "highway_1280x720.mp4"
-REPEATS = 8  # of the real clip, 38 frames
-ROUNDS = 1 if TINY else 5
+REPEATS = 5  # of the real clip, 38 frames
+ROUNDS = 1 if TINY else 3
 ALPHA = 0.5
 
 Run = Callable[[Path, Path], int]
