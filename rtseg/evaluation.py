@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from rtseg.metrics import ConfusionMatrix
@@ -14,17 +14,10 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    segmenter: Segmenter,
-    samples: Iterable[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]],
-    *,
-    progress: Callable[[], None] = lambda: None,
+    segmenter: Segmenter, samples: Iterable[tuple[str, NDArray[np.uint8], NDArray[np.uint8]]]
 ) -> ConfusionMatrix:
-    """One confusion matrix over all samples (name, BGR image, labels), at the labels' size.
-
-    progress: called after each sample.
-    """
+    """One confusion matrix over all samples (name, BGR image, labels), at the labels' size."""
     matrix = ConfusionMatrix(len(segmenter.model.classes))
     for _, image, truth in samples:
         matrix.add(truth, segmenter(image).labels)
-        progress()
     return matrix

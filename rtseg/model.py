@@ -78,12 +78,13 @@ def list_models() -> list[str]:
     return sorted(p.stem for p in _shipped().glob("*.onnx"))
 
 
-def digest(graph: onnx.ModelProto) -> str:
-    """SHA-256 over operators, their attributes, and names, types, shapes and bytes of the weights.
+def digest(graph: onnx.ModelProto, contract: Contract) -> str:
+    """SHA-256 over operators, their attributes, names, types, shapes and bytes of the weights, and
+    what the contract says of them, less this digest itself and the measured accuracy.
 
-    Independent of how the file is serialised and of its metadata, the contract included.
+    Independent of how the file is serialised.
     """
-    sha = hashlib.sha256()
+    sha = hashlib.sha256(contract.model_dump_json(exclude={"sha256", "measured"}).encode())
     for node in graph.graph.node:
         attributes = sorted(a.SerializeToString(deterministic=True) for a in node.attribute)
         sha.update(repr((node.op_type, list(node.input), list(node.output), attributes)).encode())
@@ -186,7 +187,7 @@ def _check(path: Path, graph: onnx.ModelProto, contract: Contract) -> None:
     outputs = list(graph.graph.output)
     if len(inputs) != 1 or len(outputs) != 1:
         raise ModelError(f"{path} has {len(inputs)} inputs and {len(outputs)} outputs; expected 1")
-    (_, in_channels), (kind, out_channels) = _channels(inputs[0]), _channels(outputs[0])
+    (in_kind, in_channels), (kind, out_channels) = _channels(inputs[0]), _channels(outputs[0])
     if in_channels != 3:
         raise ModelError(f"{path} takes {in_channels} channels; expected 3 ({contract.order})")
     if out_channels != len(contract.classes):
@@ -196,8 +197,33 @@ def _check(path: Path, graph: onnx.ModelProto, contract: Contract) -> None:
         )
     if kind != onnx.TensorProto.FLOAT:
         raise ModelError(f"{path} gives logits of ONNX type {kind}; expected float32")
-    if digest(graph) != contract.sha256:
-        raise ModelError(f"{path} was changed after its export: its weights do not match its hash")
+    if in_kind != onnx.TensorProto.FLOAT16:
+        raise ModelError(f"{path} takes images of ONNX type {in_kind}; expected float16")
+    _check_stride(path, graph, contract)
+    if digest(graph, contract) != contract.sha256:
+        raise ModelError(
+            f"{path} was changed after its export: weights and contract do not match its hash"
+        )
+
+
+def _check_stride(path: Path, graph: onnx.ModelProto, contract: Contract) -> None:
+    """The logits' size for an image of the trained size, as the graph itself implies it."""
+    import onnx
+
+    width, height = contract.trained_size
+    fixed = onnx.ModelProto()
+    fixed.CopyFrom(graph)
+    for axis, size in enumerate((1, 3, height, width)):
+        fixed.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = size
+    fixed.graph.output[0].type.tensor_type.ClearField("shape")
+    output = onnx.shape_inference.infer_shapes(fixed, data_prop=True).graph.output[0]
+    got = [dim.dim_value for dim in output.type.tensor_type.shape.dim][2:]
+    stride = contract.output_stride
+    if got != [height // stride, width // stride]:
+        raise ModelError(
+            f"{path} gives logits of {got[::-1]} for an image of {[width, height]}; its contract "
+            f"says 1/{stride} of that"
+        )
 
 
 def _channels(value: Any) -> tuple[int, int]:

@@ -28,6 +28,10 @@ TEXT = (242, 244, 247, 255)
 """RGBA of the panels behind legend and status line, and of their text."""
 
 
+SMALLEST = 120
+"""Pixels of the shorter side below which text would not be readable."""
+
+
 class Layer(NamedTuple):
     """One plane of a sprite: colour · opacity (h, w, …) and 256 - opacity, both uint16."""
 
@@ -71,23 +75,26 @@ class Overlay:
     ) -> Picture:
         """Draw `frame` with its labels into `out`, a picture of the same size and kind."""
         cpu.blend(frame.image, segmentation.labels, self._table(frame.image), out)
-        width, height = size_of(out)
+        if min(size_of(out)) >= SMALLEST:
+            self._annotate(out, status)
+        return out
+
+    def _annotate(self, out: Picture, status: str) -> None:
+        """Legend above, status line below; the legend only if both find room."""
+        height = size_of(out)[1]
         text = max(11, round(height / 40))  # pixels
         margin = max(4, text // 2) // 2 * 2
-        if min(width, height) < 120:  # nothing would be readable
-            return out
         if self.legend:
-            names = tuple((self.classes.labels[i].name, self.classes.labels[i].colour)
-                          for i in self.visible)  # fmt: skip
-            put(out, legend_sprite(names, text), margin, margin)
+            labels = (self.classes.labels[i] for i in self.visible)
+            sprite = legend_sprite(tuple((c.name, c.colour) for c in labels), text)
+            if sprite.height + 2 * margin + 2 * text <= height:
+                put(out, sprite, margin, margin)
         if status:
             sprite = status_sprite(status, text)
             put(out, sprite, margin, (height - sprite.height - margin) // 2 * 2)
-        return out
 
     def _table(self, image: Picture) -> BlendTable:
-        yuv = isinstance(image, Yuv420)
-        key = (image.matrix, image.full_range) if isinstance(image, Yuv420) else ("bgr", yuv)
+        key = (image.matrix, image.full_range) if isinstance(image, Yuv420) else ("bgr", True)
         with self._lock:
             if key not in self._tables:
                 self._tables[key] = blend_table(

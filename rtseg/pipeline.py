@@ -68,8 +68,8 @@ class _Job:
 class Pipeline:
     """Moves the frames of one source through a segmenter to sinks.
 
-    source, sinks: opened and closed by the caller. A `Result` and what it refers to is only valid
-    during `Sink.write`: the buffers are used again.
+    source, sinks: opened by the caller, who also closes them if `run` raises. A `Result` and what
+    it refers to is only valid during `Sink.write`: the buffers are used again.
     painter: makes `Result.picture`; None if no sink needs one.
     depth: frames under way at the most; by default two more than twice the segmenter's streams.
     """
@@ -89,16 +89,21 @@ class Pipeline:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._order: queue.SimpleQueue[_Job | BaseException | None] = queue.SimpleQueue()
         self._spare: deque[NDArray[np.uint8]] = deque()
-        self._stopping = threading.Event()
+        self._stopping = threading.Event()  # no more frames are taken from the source
+        self._aborted = threading.Event()  # frames under way are not worth finishing
         self._captured = 0
         self.meter = RateMeter()
 
     def stop(self) -> None:
-        """End after the frames that are written already; safe in a signal handler."""
+        """End after the frames that are under way; safe in a signal handler."""
         self._stopping.set()
+        self._source.interrupt()
+        self._order.put(None)  # wakes the writer; `SimpleQueue.put` may interrupt itself
 
     def run(self, on_frame: Callable[[Result], None] | None = None) -> Summary:
-        """Run to the end of the source; `on_frame` is called after each frame was written.
+        """Run to the end of the source and close the sinks, which counts as part of the run.
+
+        on_frame is called after each frame was written.
 
         Raises what any stage raised, after the frames before it were written.
         """
@@ -107,17 +112,27 @@ class Pipeline:
         threads = self._start()
         started, cpu_started = time.perf_counter(), time.process_time()
         tally = _Tally()
+        stopped = False
         try:
             self._write_all(tally, on_frame)
+            stopped = self._stopping.is_set()
+            for sink in self._sinks:
+                sink.close()
         finally:
-            self._stopping.set()
-            for _ in range(self._segmenter.streams):
-                self._jobs.put(None)
-            deadline = time.monotonic() + _JOIN
-            for thread in threads:
-                thread.join(max(0.0, deadline - time.monotonic()))
+            self._end(threads)
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu_started
-        return self._summary(tally, seconds, cpu)
+        return self._summary(tally, seconds, cpu, stopped)
+
+    def _end(self, threads: list[threading.Thread]) -> None:
+        """End all threads; those that hang are left behind after a while."""
+        self._stopping.set()
+        self._aborted.set()
+        self._source.interrupt()
+        for _ in range(self._segmenter.streams):
+            self._jobs.put(None)
+        deadline = time.monotonic() + _JOIN
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _start(self) -> list[threading.Thread]:
         capture = threading.Thread(target=self._capture, name="rtseg-capture", daemon=True)
@@ -136,7 +151,7 @@ class Pipeline:
             while self._take_slot():
                 start = time.perf_counter()
                 frame = next(self._source, None)
-                if frame is None:
+                if frame is None or self._stopping.is_set():
                     break
                 job = _Job(frame, (time.perf_counter() - start) * 1e3)
                 self._captured += 1
@@ -159,8 +174,7 @@ class Pipeline:
     def _work(self) -> None:
         worker: Worker | None = None
         while (job := self._jobs.get()) is not None:
-            if self._stopping.is_set():
-                job.result.cancel()
+            if self._aborted.is_set():
                 continue
             try:
                 worker = worker or self._segmenter.worker(job.frame.width, job.frame.height)
@@ -193,8 +207,6 @@ class Pipeline:
         while (item := self._order.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
-            if self._stopping.is_set():
-                return
             result = item.result.result()
             self._write(result, tally)
             if on_frame is not None:
@@ -212,7 +224,7 @@ class Pipeline:
         tally.corrupt += result.frame.corrupt
         self.meter.tick()
 
-    def _summary(self, tally: _Tally, seconds: float, cpu_seconds: float) -> Summary:
+    def _summary(self, tally: _Tally, seconds: float, cpu_seconds: float, stopped: bool) -> Summary:
         failed = self._source.failed
         return Summary(
             frames_in=self._captured + failed,
@@ -225,7 +237,7 @@ class Pipeline:
             cpu_seconds=cpu_seconds,
             cores=cpu_count(),
             stages=tally.clock.stats(),
-            stopped=tally.written < self._captured,
+            stopped=stopped,
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +20,8 @@ class StageStats:
     p99: float
 
     @classmethod
-    def of(cls, samples: list[float]) -> StageStats:
-        values = np.asarray(samples)
+    def of(cls, samples: Collection[float]) -> StageStats:
+        values = np.fromiter(samples, np.float64, len(samples))
         median, p99 = np.percentile(values, (50, 99))
         return cls(len(samples), float(values.mean()), float(median), float(p99))
 
@@ -32,8 +32,8 @@ class Summary:
 
     dropped: decoded but not written, because the run was stopped. failed: not decodable.
     invalid: written, but the network gave no finite answer. corrupt: written with concealed damage.
-    seconds: from the first frame asked for to the last one written; cpu_seconds: of all threads in
-    that time; cores: that this process may use.
+    seconds: from the first frame asked for until all outputs are closed; cpu_seconds: of all
+    threads in that time; cores: that this process may use.
     """
 
     frames_in: int
@@ -59,11 +59,15 @@ class Summary:
         return self.cores * self.written / self.cpu_seconds if self.cpu_seconds > 0 else 0.0
 
 
+WINDOW = 1 << 16
+"""Frames that stage statistics reach back: 18 minutes at 60 fps, so that memory stays flat."""
+
+
 class StageClock:
-    """Collects milliseconds by stage name; used by one thread."""
+    """Collects milliseconds by stage name, of the last `WINDOW` frames; used by one thread."""
 
     def __init__(self) -> None:
-        self._samples: defaultdict[str, list[float]] = defaultdict(list)
+        self._samples: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=WINDOW))
 
     def add(self, stages: Mapping[str, float]) -> None:
         for name, value in stages.items():
@@ -76,14 +80,14 @@ class StageClock:
 class RateMeter:
     """Frames per second over the last second or so; any thread may read `rate`."""
 
-    def __init__(self, window: float = 1.0) -> None:
-        self._window = window
+    def __init__(self, window: float = 1.0, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._window, self._clock = window, clock
         self._ticks: deque[float] = deque()
         self.rate = 0.0
 
     def tick(self) -> None:
         """Count one frame, now."""
-        now = time.perf_counter()
+        now = self._clock()
         self._ticks.append(now)
         while now - self._ticks[0] > self._window and len(self._ticks) > 2:
             self._ticks.popleft()

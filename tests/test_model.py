@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, numpy_helper
 
 from rtseg.classes import CAMVID
 from rtseg.contract import Contract, classes_of
@@ -85,13 +85,34 @@ def test_a_changed_weight_is_refused(model, tmp_path) -> None:
 
 def test_a_changed_operator_is_refused(model, tmp_path) -> None:
     def change(graph: onnx.ModelProto) -> None:
-        conv = next(n for n in graph.graph.node if n.op_type == "Conv")
-        conv.attribute.extend([helper.make_attribute("group", 1)])
+        relu = next(n for n in graph.graph.node if n.op_type == "Relu")
+        relu.op_type = "Tanh"
 
-    before = digest(onnx.load_model_from_string(model.data))
+    with pytest.raises(ModelError, match="changed after its export"):
+        Model.load(rewritten(model, tmp_path / "m.onnx", change))
+
+
+@pytest.mark.parametrize(
+    "values", [{"mean": (0.0, 0.0, 0.0)}, {"stride": 4}, {"classes": classes_of(CAMVID)[::-1]}]
+)
+def test_a_changed_contract_is_refused(model, tmp_path, values) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(other_contract(model, **values))
+    with pytest.raises(ModelError, match="changed after its export"):
+        Model.load(path)
+
+
+def test_the_output_stride_against_the_graph(model, tmp_path) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(other_contract(model, output_stride=8))
+    with pytest.raises(ModelError, match=r"logits of \[120, 90\] for an image of \[480, 360\]"):
+        Model.load(path)
+
+
+def test_the_digest_does_not_depend_on_what_was_measured(model) -> None:
     graph = onnx.load_model_from_string(model.data)
-    change(graph)
-    assert digest(graph) != before
+    other = model.contract.model_copy(update={"measured": None})
+    assert digest(graph, other) == model.contract.sha256
 
 
 def test_class_count_against_channels(model, tmp_path) -> None:

@@ -13,7 +13,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = [
     {"errors"},
-    {"classes", "closing", "frame", "hardware"},
+    {"classes", "closing", "files", "frame", "hardware"},
     {"contract", "metrics", "segmentation"},
     {"model", "kernels", "synthetic", "timing"},
     {"backends", "overlay", "video"},

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
-from rtseg.timing import RateMeter, StageClock, Summary
+from rtseg.timing import WINDOW, RateMeter, StageClock, Summary
 
 
 def test_stage_statistics() -> None:
@@ -19,11 +17,29 @@ def test_stage_statistics() -> None:
 
 
 def test_n_stamps_are_n_minus_one_intervals() -> None:
-    meter = RateMeter()
+    times = iter([0.0, 0.02, 0.04, 0.06, 0.08])
+    meter = RateMeter(clock=lambda: next(times))
     for _ in range(5):
         meter.tick()
-        time.sleep(0.02)
-    assert 20 < meter.rate < 50  # 50 if each interval is 20 ms; 62 if stamps were counted
+    assert meter.rate == pytest.approx(50)
+
+
+def test_the_rate_is_that_of_the_last_second() -> None:
+    now = 0.0
+    meter = RateMeter(clock=lambda: now)
+    for step in [0.5] * 10 + [0.1] * 20:
+        now += step
+        meter.tick()
+    assert meter.rate == pytest.approx(10)
+
+
+def test_statistics_reach_back_a_bounded_number_of_frames() -> None:
+    clock = StageClock()
+    for value in range(WINDOW + 100):
+        clock.add({"decode": float(value)})
+    stats = clock.stats()["decode"]
+    assert stats.count == WINDOW
+    assert stats.mean == pytest.approx(100 + (WINDOW - 1) / 2)
 
 
 def test_an_empty_run_has_no_rate() -> None:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from rtseg.model import Model
 
+_TYPES = {"f32": "f32", "bf16": "bf16"}
+"""OpenVINO's names of the precisions, and ours."""
+
 BF16_MARGIN = 1.2
 """bf16 is chosen if it is at least this many times as fast as f32."""
 
@@ -64,16 +67,22 @@ def build(
 ) -> OpenVinoEngine:
     """Compile for inputs of `size` (width, height). Raises EngineError."""
     core = _core()
-    chosen = precision if precision != "auto" else best_precision()
-    if chosen not in ("f32", "bf16"):
-        raise EngineError(f"OpenVINO has no precision {chosen!r} here; expected auto, f32 or bf16")
     try:
+        chosen = precision if precision != "auto" else best_precision()
+        if chosen not in _TYPES.values():
+            raise EngineError(f"OpenVINO has no precision {chosen!r}; expected auto, f32 or bf16")
         graph = _prepared(core, model.data, size)
         compiled = core.compile_model(graph, "CPU", _options(chosen, streams, threads))
         device = core.get_property("CPU", "FULL_DEVICE_NAME").strip()
     except RuntimeError as exc:
         raise EngineError(f"OpenVINO cannot compile {model.path}: {exc}") from exc
-    return OpenVinoEngine(compiled, chosen, device)
+    return OpenVinoEngine(compiled, _precision(compiled), device)
+
+
+def _precision(compiled: Any) -> str:
+    """What the engine says it computes in, whatever was asked for."""
+    name = str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
+    return _TYPES.get(name, name)
 
 
 @lru_cache(maxsize=1)

@@ -53,6 +53,6 @@ def main() -> None:
     except RtsegError as exc:
         print(f"rtseg: error: {exc}", file=sys.stderr)
         sys.exit(exc.exit_code)
-    except KeyboardInterrupt:
-        print("rtseg: interrupted", file=sys.stderr)
-        sys.exit(130)
+    except ImportError as exc:
+        print(f"rtseg: error: a library cannot be loaded: {exc}", file=sys.stderr)
+        sys.exit(1)

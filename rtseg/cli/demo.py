@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from rtseg.metrics import ConfusionMatrix
     from rtseg.segmentation import Result
+    from rtseg.segmenter import Segmenter
 
 
 def demo(
@@ -28,17 +29,28 @@ def demo(
     frames: Annotated[int, typer.Option(min=1, help="Length of the clip.")] = 180,
     size: Annotated[str, typer.Option(metavar="WxH", help="Size of the clip.")] = "1280x720",
     seed: Annotated[int, typer.Option(help="Which street to drive along.")] = 7,
+    yes: options.Yes = False,
+    no: options.No = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Render a driving clip, segment it, and measure accuracy and speed."""
+    from rtseg.hardware import cpu_count
+    from rtseg.segmenter import Segmenter
+    from rtseg.video.encoder import container_of
     from rtseg.video.output import check_output
 
-    check_output(output, source_path=None, overwrite=True)
     width, height = options.parse_size(size) or (1280, 720)
-    with tempfile.TemporaryDirectory(prefix="rtseg-demo-") as folder:
+    container_of(output)
+    check_output(output, overwrite=options.may_overwrite([output], yes=yes, no=no))
+    with (
+        Segmenter(model, streams=min(cpu_count(), 8)) as segmenter,
+        tempfile.TemporaryDirectory(prefix="rtseg-demo-") as folder,
+    ):
         clip = Path(folder) / "synthetic_drive.mp4"
         truth = render(clip, f"synthetic:{width}x{height}@30?frames={frames}&seed={seed}", quiet)
-        segment(clip, output, model, truth, quiet)
+        code = segment(clip, output, segmenter, truth, quiet)
+    if code:
+        raise typer.Exit(code)
 
 
 def render(clip: Path, spec: str, quiet: bool) -> list[bytes]:
@@ -66,53 +78,59 @@ def render(clip: Path, spec: str, quiet: bool) -> list[bytes]:
     return labels
 
 
-def segment(clip: Path, output: Path, model: str, truth: list[bytes], quiet: bool) -> None:
-    """Run the pipeline from file to file and report."""
+def segment(clip: Path, output: Path, segmenter: Segmenter, truth: list[bytes], quiet: bool) -> int:
+    """Run the pipeline from file to file and report; the exit code."""
     from rtseg.cli.report import Report, preparing
-    from rtseg.hardware import cpu_count
+    from rtseg.cli.run import stopping_on_signals
     from rtseg.overlay import Overlay
     from rtseg.pipeline import Pipeline, painter
-    from rtseg.segmenter import Segmenter
     from rtseg.video.sinks import VideoSink
     from rtseg.video.sources import open_source
 
+    answers = Answers()
     with ExitStack() as stack:
         source = stack.enter_context(open_source(clip))
-        segmenter = stack.enter_context(Segmenter(model, streams=min(cpu_count(), 8)))
         with preparing(quiet=quiet):
             segmenter.engine(source.info.width, source.info.height)
-        report = stack.enter_context(Report("demo", segmenter, source.info, quiet=quiet))
         video = stack.enter_context(VideoSink(output, info=source.info, overwrite=True))
-        accuracy = AccuracySink(truth, len(segmenter.model.classes))
+        report = stack.enter_context(Report(segmenter, source.info, video, quiet=quiet))
         paint = painter(Overlay(segmenter.model.classes), video.picture_for, report.status)
-        pipeline = Pipeline(source, segmenter, [accuracy, video], painter=paint)
+        pipeline = Pipeline(source, segmenter, [answers, video], painter=paint)
         report.follow(pipeline.meter)
-        summary = pipeline.run(on_frame=report.frame)
-        video.close()
+        with stopping_on_signals(pipeline) as signals:
+            summary = pipeline.run(on_frame=report.frame)
     report.finish(summary, [*source.notes, *video.notes], [output])
     if not quiet:
-        print(f"mIoU {100 * accuracy.matrix.miou():.1f} % on the rendered clip's exact labels")
+        miou = answers.against(truth, len(segmenter.model.classes)).miou()
+        print(f"mIoU {100 * miou:.1f} % on the rendered clip's exact labels")
+    return signals[-1] if signals else 0
 
 
-class AccuracySink(Closing):
-    """Counts predictions against known labels; truth: a PNG of class ids for each frame index."""
+class Answers(Closing):
+    """Keeps every second row and column of the labels, to be compared when the run is over:
+    a quarter of the work, the same figure to a tenth of a point."""
 
-    def __init__(self, truth: list[bytes], classes: int) -> None:
-        from rtseg.metrics import ConfusionMatrix
-
-        self._truth = truth
-        self.matrix: ConfusionMatrix = ConfusionMatrix(classes)
+    def __init__(self) -> None:
         self.written = 0
+        self.notes: list[str] = []
+        self._labels: list[NDArray[np.uint8]] = []
 
     def write(self, result: Result) -> None:
+        self._labels.append(result.segmentation.labels[::2, ::2].copy())
+        self.written += 1
+
+    def against(self, truth: list[bytes], classes: int) -> ConfusionMatrix:
+        """Compare with the true labels, a PNG of class ids for each frame."""
         import cv2
         import numpy as np
 
-        coded = np.frombuffer(self._truth[result.frame.index], np.uint8)
-        truth: Any = cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE)
-        # Every second row and column: a quarter of the work, the same figure to a tenth.
-        self.matrix.add(truth[::2, ::2], result.segmentation.labels[::2, ::2])
-        self.written += 1
+        from rtseg.metrics import ConfusionMatrix
+
+        matrix = ConfusionMatrix(classes)
+        for coded, labels in zip(truth, self._labels, strict=False):  # fewer if it was stopped
+            exact: Any = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_GRAYSCALE)
+            matrix.add(exact[::2, ::2], labels)
+        return matrix
 
 
 def _no_answer(labels: NDArray[np.uint8]) -> Any:

@@ -38,6 +38,7 @@ def _system() -> Iterator[tuple[str, str]]:
     yield "python", f"{sys.version.split()[0]} on {platform.platform()}"
     yield "processor", f"{cpu_name()}, {cpu_count()} cores for this process"
     yield "instructions", " ".join(cpu_flags()) or "unknown"
+    yield "NVIDIA GPU", _nvidia_driver() or "usable, says its driver"
 
 
 def _packages() -> Iterator[tuple[str, str]]:
@@ -51,7 +52,7 @@ def _engines() -> Iterator[tuple[str, str]]:
     gpu = _nvidia_driver()
     for name in ("tensorrt", "torch-tensorrt"):
         missing = [] if _version(name) else [f"{name} is not installed"]
-        missing += [gpu] if gpu else []
+        missing += ["no usable NVIDIA GPU"] if gpu else []
         missing.append("this version of rtseg has no such engine yet")
         yield name, "no: " + "; ".join(missing)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rtseg.cli import options
+from rtseg.files import write_atomically
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,19 +35,24 @@ def evaluate_command(
 ) -> None:
     """Measure mIoU on CamVid through the deployed file, engine and kernels."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import track
 
     from rtseg.evaluation import evaluate
     from rtseg.segmenter import Segmenter
     from rtseg.training.datasets import CamVid
+    from rtseg.video.output import check_output
 
     samples = CamVid(data, split)
+    if json_file:
+        check_output(json_file, overwrite=None)
     with Segmenter(
         model, size=options.parse_size(size), backend=backend,
         precision=options.parse_precision(precision),
     ) as segmenter:  # fmt: skip
         console = Console(stderr=True)
-        matrix = evaluate(segmenter, track(samples, f"{model} on {split}", console=console))
+        pairs = track(samples, f"{escape(model)} on {split}", console=console)
+        matrix = evaluate(segmenter, pairs)
         result = measured(segmenter, matrix, split, len(samples))
         Console(highlight=False).print(iou_table(segmenter, matrix))
         print(
@@ -54,7 +60,8 @@ def evaluate_command(
             f"({len(samples)} images of CamVid {split}, 11 classes, {result.engine})"
         )
         if json_file:
-            json_file.write_text(json.dumps(result.model_dump(), indent=2) + "\n")
+            text = json.dumps(result.model_dump(), indent=2) + "\n"
+            write_atomically(json_file, text.encode())
         if record:
             _record(segmenter, result)
 
@@ -63,7 +70,7 @@ def measured(segmenter: Segmenter, matrix: ConfusionMatrix, split: str, images: 
     """The result as the contract states it."""
     from rtseg.contract import Measured
 
-    engine = segmenter.engine(0, 0)
+    engine = segmenter.engine(*segmenter.model.contract.trained_size)
     assert segmenter.size is not None
     return Measured(
         data="CamVid (SegNet split)",
@@ -101,4 +108,4 @@ def _record(segmenter: Segmenter, result: Measured) -> None:
     model = segmenter.model
     contract = model.contract.model_copy(update={"measured": result})
     graph = onnx.load_model_from_string(model.data)
-    model.path.write_bytes(with_contract(graph, contract))
+    write_atomically(model.path, with_contract(graph, contract))

@@ -9,6 +9,7 @@ import typer
 
 from rtseg.cli import options
 from rtseg.errors import EngineError
+from rtseg.video.output import check_output
 
 
 def export_command(
@@ -26,7 +27,8 @@ def export_command(
     except ImportError as exc:
         raise EngineError(f'export needs torch ({exc}); pip install "rtseg[train]"') from exc
     target = output or Path(f"{name or weights.stem}.onnx")
-    options.may_overwrite([target], yes=yes, no=no)
+    overwrite = options.may_overwrite([target], yes=yes, no=no)
+    check_output(target, inputs=[weights], overwrite=overwrite)
     contract = export(weights, target, name=name, training=training, licence=licence)
     print(
         f"wrote {target}: {contract.network}, {contract.parameters / 1e6:.2f} M parameters, "

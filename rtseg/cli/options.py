@@ -11,6 +11,7 @@ import typer
 
 from rtseg.backends import Precision
 from rtseg.errors import InputError, OutputError
+from rtseg.frame import ColourMatrix
 
 Model = Annotated[
     str, typer.Option("--model", "-m", help="A shipped model's name, or an .onnx file.")
@@ -43,6 +44,13 @@ def parse_precision(text: str) -> Precision:
         if text == name:
             return cast("Precision", name)
     raise InputError(f"precision {text!r}; expected auto, f32 or bf16")
+
+
+def parse_matrix(text: str | None) -> ColourMatrix | None:
+    """The YUV matrix of that name. Raises InputError for an unknown one."""
+    if text is None or text in get_args(ColourMatrix):
+        return cast("ColourMatrix | None", text)
+    raise InputError(f"matrix {text!r}; expected {', '.join(get_args(ColourMatrix))}")
 
 
 def may_overwrite(paths: list[Path], *, yes: bool, no: bool) -> bool:

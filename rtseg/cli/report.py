@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from rtseg.segmenter import Segmenter
     from rtseg.timing import RateMeter, Summary
     from rtseg.video.base import SourceInfo
+    from rtseg.video.sinks import StillSink, VideoSink
 
 STAGES = ("decode", "preprocess", "inference", "postprocess", "overlay", "write")
 
@@ -27,12 +29,17 @@ class Report(Closing):
     """Progress while a pipeline runs, on standard error; the summary, on standard output."""
 
     def __init__(
-        self, title: str, segmenter: Segmenter, info: SourceInfo, *, quiet: bool = False
+        self,
+        segmenter: Segmenter,
+        info: SourceInfo,
+        shown: VideoSink | StillSink | None,
+        *,
+        quiet: bool = False,
     ) -> None:
         self._console = Console(highlight=False, quiet=quiet)
         terminal = Console(stderr=True, quiet=quiet)
         self._progress = Progress(
-            TextColumn("[bold]{task.description}"),
+            TextColumn("[bold]{task.description}", markup=True),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[fps]:.0f} fps"),
@@ -41,17 +48,18 @@ class Report(Closing):
             transient=True,
             disable=not terminal.is_terminal,
         )
-        self._task = self._progress.add_task(Path(title).name, total=info.frames, fps=0.0)
+        self._task = self._progress.add_task(escape(info.name), total=info.frames, fps=0.0)
         self._meter: RateMeter | None = None
         self._engine = describe_engine(segmenter, info)
-        self._info = info
+        self._info, self._shown = info, shown
         self._written = 0
 
     def __enter__(self) -> Self:
         info = self._info
         rate = f" @ {float(info.rate):.5g} fps" if info.rate else ""
         self._console.print(
-            f"[bold]{info.name}[/]  {info.width}x{info.height}{rate}  →  {self._engine}"
+            f"[bold]{escape(info.name)}[/]  {info.width}x{info.height}{rate}  →  {self._engine}"
+            f"{self._encoder()}"
         )
         self._progress.start()
         return self
@@ -59,6 +67,10 @@ class Report(Closing):
     def close(self) -> None:
         """Take the progress bar away."""
         self._progress.stop()
+
+    def _encoder(self) -> str:
+        effort = getattr(self._shown, "effort", None)  # a picture is not encoded by x264
+        return f"  →  x264 {effort.preset}, crf {effort.crf}" if effort else ""
 
     def follow(self, meter: RateMeter) -> None:
         """Show the rate of this meter."""
@@ -79,7 +91,7 @@ class Report(Closing):
         """Print counts, rate and where the time went; notes on what was odd; what was written."""
         self._progress.stop()
         for note in notes:
-            self._console.print(f"[yellow]note:[/] {note}")
+            self._console.print(f"[yellow]note:[/] {escape(note)}")
         s = summary
         self._console.print(counts(s))
         if s.written >= 2 * s.cores + 2:  # fewer are over before the pipeline is full
@@ -89,7 +101,7 @@ class Report(Closing):
             )
             self._console.print(stage_table(summary))
         for path in outputs:
-            self._console.print(f"wrote [bold]{path}[/]")
+            self._console.print(f"wrote [bold]{escape(str(path))}[/]")
 
 
 def counts(s: Summary) -> str:

@@ -54,6 +54,10 @@ def run(
     backend: options.Backend = "auto",
     precision: options.PrecisionName = "auto",
     max_frames: Annotated[int | None, typer.Option(help="Stop after this many frames.")] = None,
+    max_pixels: Annotated[int, typer.Option(help="Refuse larger pictures.")] = 100_000_000,
+    matrix: Annotated[
+        str | None, typer.Option(help="YUV matrix, bt601, bt709 or bt2020; default the file's.")
+    ] = None,
     vid_stride: Annotated[int, typer.Option(help="Take every n-th frame only.")] = 1,
     autorotate: Annotated[bool, typer.Option(help="Turn pictures as their file says.")] = True,
     preset: Annotated[
@@ -82,7 +86,13 @@ def run(
         size=options.parse_size(size),
         backend=backend,
         precision=precision,
-        reading={"max_frames": max_frames, "vid_stride": vid_stride, "autorotate": autorotate},
+        reading={
+            "max_frames": max_frames,
+            "vid_stride": vid_stride,
+            "autorotate": autorotate,
+            "max_pixels": max_pixels,
+            "matrix": options.parse_matrix(matrix),
+        },
         encoding={"preset": preset, "crf": crf},
         audio=audio,
         overwrite=(yes, no),
@@ -132,23 +142,22 @@ def execute(job: Job, *, quiet: bool) -> int:
 
     with ExitStack() as stack:
         segmenter, overlay = _prepare(job)
-        source = stack.enter_context(open_source(job.source, **job.reading))
         stack.enter_context(segmenter)
+        source = stack.enter_context(open_source(job.source, **job.reading))
+        sinks, shown = _sinks(job, source)
         with preparing(quiet=quiet):
             segmenter.engine(source.info.width, source.info.height)
-        sinks, shown = _sinks(job, source, stack)
-        report = stack.enter_context(Report(job.source, segmenter, source.info, quiet=quiet))
+        for sink in sinks:
+            stack.enter_context(sink)
+        report = stack.enter_context(Report(segmenter, source.info, shown, quiet=quiet))
         status = report.status if job.legend else lambda _: ""
         paint = painter(overlay, shown.picture_for, status) if shown else None
         pipeline = Pipeline(source, segmenter, sinks, painter=paint)
         report.follow(pipeline.meter)
         with stopping_on_signals(pipeline) as signals:
             summary = pipeline.run(on_frame=report.frame)
-        for sink in sinks:
-            sink.close()
-    notes = [*source.notes, *getattr(shown, "notes", ())]
-    outputs = [path for path in (job.output, job.masks, job.jsonl) if path]
-    report.finish(summary, notes, outputs)
+    notes = [*source.notes, *(note for sink in sinks for note in sink.notes)]
+    report.finish(summary, notes, [p for p in (job.output, job.masks, job.jsonl) if p])
     return signals[-1] if signals else 0
 
 
@@ -170,29 +179,25 @@ def _prepare(job: Job) -> tuple[Segmenter, Overlay]:
     return segmenter, Overlay(classes, alpha=job.alpha, visible=visible, legend=job.legend)
 
 
-def _sinks(
-    job: Job, source: Source, stack: ExitStack
-) -> tuple[list[Sink], VideoSink | StillSink | None]:
-    """Open all outputs, after checking each of them; also the one that shows pictures."""
-    from rtseg.video.output import check_output
+def _sinks(job: Job, source: Source) -> tuple[list[Sink], VideoSink | StillSink | None]:
+    """All outputs, checked but not opened, and the one of them that shows pictures."""
     from rtseg.video.sinks import JsonlSink, MaskSink
 
-    yes, no = job.overwrite
     files = [path for path in (job.output, job.jsonl) if path]
-    for path in files:
-        check_output(path, source_path=source.info.path, overwrite=None)
+    if len({path.absolute() for path in files}) < len(files):
+        raise InputError(f"{job.output} is named twice; give each output a file of its own")
+    yes, no = job.overwrite
     overwrite = options.may_overwrite(files, yes=yes, no=no)
+    inputs = source.info.inputs
     sinks: list[Sink] = []
     if job.masks:
-        names = getattr(source, "stems", None)
-        sinks.append(stack.enter_context(MaskSink(job.masks, names=names, overwrite=yes)))
+        sinks.append(MaskSink(job.masks, names=source.names, inputs=inputs, overwrite=yes))
     if job.jsonl:
-        sinks.append(stack.enter_context(JsonlSink(job.jsonl, overwrite=overwrite)))
+        sinks.append(JsonlSink(job.jsonl, inputs=inputs, overwrite=overwrite))
     if job.output is None:
         return sinks, None
     # The last one: pictures are the video's again once they are written.
     shown = _shown(job, job.output, source, overwrite)
-    stack.enter_context(shown)
     return [*sinks, shown], shown
 
 

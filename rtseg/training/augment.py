@@ -19,7 +19,7 @@ from rtseg.classes import IGNORE
 @dataclass(frozen=True, slots=True)
 class Augmentation:
     """scale: range of zoom, drawn log-uniformly. rotation: degrees each way. flip: mirror half of
-    the samples. colour: strength of brightness, contrast, saturation and hue jitter, 0–1."""
+    the samples. colour: strength of brightness, contrast, saturation and cast, 0–1."""
 
     scale: tuple[float, float] = (0.5, 2.0)
     rotation: float = 3.0

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from rtseg.classes import CAMVID
 from rtseg.contract import Contract, classes_of
+from rtseg.errors import ModelError
+from rtseg.files import write_atomically
 from rtseg.model import digest, with_contract
 from rtseg.networks.layers import count_macs, count_parameters
 from rtseg.training.checkpoint import load_network
@@ -37,30 +40,35 @@ def export(
     """Write the model file for trained `weights` (safetensors) and return its contract.
 
     trained_size: (width, height) of the training images. training, licence: sentences for the
-    contract. Raises ModelError if the weights do not fit the network they name.
+    contract. Raises ModelError if the weights do not fit the network they name, OutputError.
     """
     network, architecture = load_network(weights)
     parameters = count_parameters(network)
     gmacs = count_macs(network, *trained_size) / 1e9
     stride, output_stride = int(_attribute(network, "stride")), _attribute(network, "output_stride")
+    try:
+        contract = Contract(
+            name=name or architecture,
+            network=architecture,
+            stride=stride,
+            output_stride=output_stride,
+            trained_size=trained_size,
+            mean=MEAN,
+            std=STD,
+            label_set=CAMVID.name,
+            classes=classes_of(CAMVID),
+            parameters=parameters,
+            gmacs=round(gmacs, 4),
+            training=training,
+            licence=licence,
+            sha256="0" * 64,  # of the graph and of all above, below
+        )
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        raise ModelError(f"{first['loc'][0]} {first['input']!r}: {first['msg']}") from exc
     graph = to_onnx(deployable(network), (stride * 8, stride * 8))
-    contract = Contract(
-        name=name or architecture,
-        network=architecture,
-        stride=stride,
-        output_stride=output_stride,
-        trained_size=trained_size,
-        mean=MEAN,
-        std=STD,
-        label_set=CAMVID.name,
-        classes=classes_of(CAMVID),
-        parameters=parameters,
-        gmacs=round(gmacs, 4),
-        training=training,
-        licence=licence,
-        sha256=digest(graph),
-    )
-    out.write_bytes(with_contract(graph, contract))
+    contract = contract.model_copy(update={"sha256": digest(graph, contract)})
+    write_atomically(out, with_contract(graph, contract))
     return contract
 
 

@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rtseg.errors import RecipeError
 
@@ -24,6 +24,14 @@ class Stage(BaseModel):
     until: float = Field(gt=0, le=1)
     crop: tuple[int, int]
     scale: tuple[float, float]
+
+    @model_validator(mode="after")
+    def _positive(self) -> Stage:
+        if min(self.crop) <= 0 or not 0 < self.scale[0] <= self.scale[1]:
+            raise ValueError(
+                f"crop {self.crop}, scale {self.scale}; expected sizes and 0 < low <= high"
+            )
+        return self
 
 
 class Recipe(BaseModel):
@@ -41,7 +49,7 @@ class Recipe(BaseModel):
     splits: tuple[str, ...] = ("train",)
     epochs: int = Field(gt=0)
     batch: int = Field(default=8, gt=0)
-    stages: tuple[Stage, ...]
+    stages: tuple[Stage, ...] = Field(min_length=1)
     optimiser: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float = Field(gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
@@ -57,6 +65,13 @@ class Recipe(BaseModel):
     compile: bool = False
     evaluate_every: int = Field(default=5, gt=0, description="epochs")
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _rising(self) -> Recipe:
+        ends = [stage.until for stage in self.stages]
+        if ends != sorted(set(ends)) or ends[-1] != 1:
+            raise ValueError(f"stages end at {ends}; expected rising shares, the last one 1.0")
+        return self
 
     def stage_at(self, progress: float) -> Stage:
         """The stage at `progress`, the share of the run that is done (0–1)."""

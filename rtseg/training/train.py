@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rtseg.classes import CAMVID
 from rtseg.errors import RecipeError, TrainingError
+from rtseg.files import write_atomically
 from rtseg.metrics import ConfusionMatrix
-from rtseg.networks import build
+from rtseg.networks import build, entry
 from rtseg.training import checkpoint
 from rtseg.training.augment import Augmentation, augment
 from rtseg.training.checkpoint import Ema
@@ -42,18 +43,22 @@ STD = (0.229, 0.224, 0.225)
 class Trainer:
     """One run. `train()` goes from where the run stands to the end of the recipe.
 
-    out: folder of the run; resume: go on from out/last.pt; device: "cpu", "cuda", …
-    report: called with the row of results.csv after each epoch.
+    out: folder of the run; resume: go on from out/last.pt, under this recipe even if it was
+    changed; device: "cpu", "cuda", …
+
+    Raises RecipeError for data, devices and checkpoints that cannot be used, and TrainingError when
+    the loss is not finite or the memory is used up.
     """
 
     def __init__(
         self, recipe: Recipe, data: Path, out: Path, *, resume: bool = False, device: str = "cpu"
     ) -> None:
-        self.recipe, self.out, self.device = recipe, out, torch.device(device)
+        self.recipe, self.out, self.device = recipe, out, _device(device)
         self.classes = len(CAMVID)
         torch.manual_seed(recipe.seed)  # before the weights are drawn
         self.network = _initial(recipe, self.classes)
         self.rng = torch.Generator().manual_seed(recipe.seed)
+        _check_crops(recipe)
         self.images, self.labels = self._load(data)
         self.val_images, self.val_labels = _tensors(CamVid(data, "val"), self.device)
         _channels_last(self.network.to(self.device))
@@ -85,8 +90,8 @@ class Trainer:
             }
             if self.epoch % self.recipe.evaluate_every == 0 or self.epoch == self.recipe.epochs:
                 row["val_miou"] = self._validate()
-            self._log(row)
             self._save()
+            self._log(row)
             yield row
 
     def _train_epoch(self, forward: Any) -> float:
@@ -95,7 +100,10 @@ class Trainer:
         total = 0.0
         for step in range(self.steps):
             batch = order[step * self.recipe.batch : (step + 1) * self.recipe.batch]
-            total += self._train_step(forward, batch, self.epoch * self.steps + step)
+            try:
+                total += self._train_step(forward, batch, self.epoch * self.steps + step)
+            except torch.OutOfMemoryError as exc:
+                raise TrainingError("out of memory; lower batch, or the crops of stages") from exc
         return total / self.steps
 
     def _train_step(self, forward: Any, batch: Tensor, iteration: int) -> float:
@@ -143,13 +151,15 @@ class Trainer:
         if miou > self.best:
             self.best = miou
             tensors = {k: v.contiguous() for k, v in self.ema.values.items()}
-            save_file(tensors, self.out / "best.safetensors", {"network": self.recipe.network})
+            data = save(tensors, {"network": self.recipe.network})
+            write_atomically(self.out / "best.safetensors", data)
         return round(miou, 5)
 
     def _load(self, data: Path) -> tuple[Tensor, Tensor]:
         parts = [_tensors(CamVid(data, split), self.device) for split in self.recipe.splits]
         if self.recipe.rendered:
-            parts.append(_rendered(self.recipe.rendered, parts[0][0].shape[-2:], self.recipe.seed))
+            size = parts[0][0].shape[-2:]
+            parts.append(_rendered(self.recipe.rendered, size, self.recipe.seed, self.device))
         images, labels = zip(*parts, strict=True)
         return torch.cat(images), torch.cat(labels)
 
@@ -231,13 +241,31 @@ def _tensors(samples: CamVid, device: torch.device) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
 
 
-def _rendered(count: int, size: tuple[int, ...], seed: int) -> tuple[Tensor, Tensor]:
+def _rendered(
+    count: int, size: tuple[int, ...], seed: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
     from rtseg.synthetic import labelled_frames
     from rtseg.training.datasets import Sample
 
     frames = labelled_frames(count, size[1], size[0], seed=seed)
     images, labels = stack(Sample(f"rendered-{i}", *pair) for i, pair in enumerate(frames))
-    return torch.from_numpy(images), torch.from_numpy(labels)
+    return torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
+
+
+def _device(name: str) -> torch.device:
+    """Raises RecipeError for a device that does not exist here."""
+    try:
+        return torch.zeros(1, device=name).device
+    except (RuntimeError, AssertionError) as exc:
+        reason = str(exc).splitlines()[0]
+        raise RecipeError(f"device {name!r}: {reason}; expected cpu or cuda") from exc
+
+
+def _check_crops(recipe: Recipe) -> None:
+    stride = entry(recipe.network).stride
+    for stage in recipe.stages:
+        if any(side % stride for side in stage.crop):
+            raise RecipeError(f"crop {stage.crop}; {recipe.network} takes multiples of {stride}")
 
 
 def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
@@ -17,6 +16,7 @@ from av.video.stream import VideoStream
 
 from rtseg.errors import OutputError, SinkError
 from rtseg.frame import ColourMatrix
+from rtseg.hardware import cpu_count
 from rtseg.video.audio import AudioCopy
 from rtseg.video.base import shown
 from rtseg.video.output import OutputFile
@@ -206,7 +206,7 @@ class Encoder:
         try:
             if self._file.closed:
                 return
-            if self._stream is not None and self._file.error is None:
+            if self._stream is not None and self.encoded and self._file.error is None:
                 self._copy_audio(end)
                 self._container.mux(self._stream.encode(None))
                 self._container.close()
@@ -221,13 +221,13 @@ class Encoder:
         self._container.close()
         if self._audio is not None:
             self._audio.close()
-        if self._stream is None:
-            self._path.unlink(missing_ok=True)
+        if not self.encoded:
+            self._file.discard()
 
     def _verify(self) -> None:
         if self._file.error is not None:
             raise self._broken(self._file.error) from self._file.error
-        if self._stream is None:
+        if not self.encoded:
             return
         found = count_packets(self._path)
         if found != self.encoded:
@@ -241,9 +241,10 @@ class Encoder:
         cause = self._file.error or exc
         self._file.close()
         reason = getattr(cause, "strerror", None) or str(cause)
+        left = "the part that was written is kept and can be played"
         return SinkError(
-            f"writing {shown(self._path)} failed after {self.encoded} frames: {reason}; the part "
-            "that was written is kept and can be played"
+            f"writing {shown(self._path)} failed after {self.encoded} frames: {reason}; "
+            f"{left if self.encoded else 'nothing is left of it'}"
         )
 
 
@@ -263,14 +264,10 @@ def default_preset() -> str:
     CPU per frame and size of 720p dashcam video at crf 23: ultrafast 5.7 ms, 45 KB; superfast
     11.5 ms, 29 KB; veryfast 18 ms, 23 KB.
     """
-    cores = _cores()
+    cores = cpu_count()
     return "ultrafast" if cores < 4 else "superfast" if cores < 12 else "veryfast"
 
 
 def default_threads() -> int:
     """Encoder threads: one keeps up on few cores, and more delay the output."""
-    return min(4, max(1, _cores() // 2))
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
+    return min(4, max(1, cpu_count() // 2))

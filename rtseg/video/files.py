@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import av
 from av.container import InputContainer
@@ -34,7 +34,7 @@ Decoded: TypeAlias = tuple[av.VideoFrame, int]
 class VideoFile(BaseSource[Decoded]):
     """The frames of a video file as `Yuv420`: views of the decoder's own memory where it can be.
 
-    A packet that cannot be decoded is counted in `failed` and passed over. `Frame.index` counts
+    A packet that cannot be decoded is passed over and counted as a lost frame. `Frame.index` counts
     the frames that were decoded, before the stride. See `Stamps` for what happens to time stamps
     that are missing or do not rise.
 
@@ -89,6 +89,7 @@ class VideoFile(BaseSource[Decoded]):
             frames=self._limits.expected(total),
             time_base=_time_base(self._stream),
             path=self._path,
+            inputs=(self._path,),
             aspect=1 / aspect if self._orientation.transpose else aspect,
         )
 
@@ -128,19 +129,19 @@ class VideoFile(BaseSource[Decoded]):
         )
 
     def _decode(self) -> Iterator[av.VideoFrame]:
-        """Frames in order of display; what fails is counted in `failed`."""
+        """Frames in order of display; what fails is counted as lost."""
         end = self._path.stat().st_size
         for packet in self._packets():
             if packet.is_corrupt and packet.pos is not None and packet.pos + packet.size >= end:
                 # Cut off by the end of the file. Decoding it would fail, and with threads take
                 # the frames that are still inside the decoder with it.
-                self.failed += 1
+                self._lost += 1
                 continue
             try:
                 frames = packet.decode()
             except FFmpegError as exc:
                 self._error = exc
-                self.failed += 1
+                self._lost += 1
                 continue
             for frame in frames:
                 self._decoded += 1
@@ -148,24 +149,32 @@ class VideoFile(BaseSource[Decoded]):
                 yield frame
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
-        """All packets of the stream, and an empty one at the end that flushes the decoder."""
+        """All packets of the stream, and an empty one at the end that flushes the decoder.
+
+        After an interruption there are no more.
+        """
         tries = 0
         while tries < _TRIES:
             try:
                 for packet in self._container.demux(self._stream):
+                    if self._interrupted.is_set():
+                        return
                     tries = 0
                     yield packet
                 return
             except FFmpegError as exc:  # PyAV's iterator is over; FFmpeg can often read on
                 self._error = exc
                 tries += 1
+        flush = cast("Packet[VideoStream]", Packet())
+        flush.stream = self._stream
+        yield flush
 
     # The end
 
     def _conclude(self, *, complete: bool) -> None:
         if complete and damage.is_cut(self._path, self._container, self._stream):
             self._count_missing("cut short")
-        elif self.failed or self._concealed or self._error:
+        elif self._lost or self._concealed or self._error:
             self._count_missing("damaged", exact=complete)
         if self._concealed:
             self.notes.append(f"damage was concealed by the decoder in {self._concealed} frame(s)")
@@ -179,9 +188,9 @@ class VideoFile(BaseSource[Decoded]):
         """Count the frames that the index names and the decoder never gave."""
         declared = damage.declared_frames(self._container, self._stream, self.info.rate)
         if exact and declared is not None:
-            self.failed = max(self.failed, declared - self._decoded)
-        if self.failed:
-            total = self._decoded + self.failed
+            self._lost = max(self._lost, declared - self._decoded)
+        if self._lost:
+            total = self._decoded + self._lost
             self.notes.append(f"decoded {self._decoded} of {total} frames; the file is {what}")
 
     def _nothing(self) -> str:

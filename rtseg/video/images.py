@@ -74,8 +74,8 @@ def _natural(path: Path) -> list[tuple[int, str]]:
 class ImageFiles(BaseSource[Path]):
     """Images as BGR frames; the n-th has pts n in units of 1/25 s. Their sizes may differ.
 
-    An image that cannot be read is counted in `failed`, with a note; if it is the only one, that
-    is a SourceError.
+    An image that cannot be read has failed, with a note; if it is the only one, that is a
+    SourceError.
     """
 
     def __init__(
@@ -102,11 +102,12 @@ class ImageFiles(BaseSource[Path]):
             rate=1 / TIME_BASE,
             frames=limits.expected(len(self.files)),
             time_base=TIME_BASE,
-            path=Path(os.path.abspath(path)),  # noqa: PTH100 - `resolve` would follow links
+            path=_absolute(path),
+            inputs=tuple(map(_absolute, self.files)),
         )
 
     @property
-    def stems(self) -> tuple[str, ...]:
+    def names(self) -> tuple[str, ...]:
         """A name for the output of each image: its stem, after its number if others share it."""
         shared = Counter(file.stem for file in self.files)
         return tuple(
@@ -136,13 +137,16 @@ class ImageFiles(BaseSource[Path]):
             try:
                 image = self._read(raw)
             except SourceError as exc:
-                self.failed += 1
                 self.notes.append(str(exc))
                 return None
         return Frame(image, index, index, TIME_BASE)
 
     def _read(self, file: Path) -> NDArray[np.uint8]:
         return read_image(file, autorotate=self._autorotate, max_pixels=self._max_pixels)
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100 - `resolve` would follow links
 
 
 def read_image(

@@ -28,7 +28,8 @@ def open_source(
 
     spec: a path, a pattern such as `frames/*.png`, or `synthetic:1280x720@30?frames=300&seed=1`.
         A path that exists is taken as such, whatever characters it has.
-    max_frames: stop after this many frames.
+    max_frames: stop after this many frames; one that is lost has failed only if none takes its
+        place.
     vid_stride: give every n-th frame; those between count neither as read nor as failed.
     autorotate: turn pictures as the file's rotation or EXIF data says.
     max_pixels: refuse larger pictures before they are decoded.

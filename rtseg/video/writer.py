@@ -5,7 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-from rtseg.closing import Closing
 from rtseg.frame import ColourMatrix, Frame, Picture, Yuv420, empty_like, size_of
 from rtseg.segmentation import Result
 from rtseg.video.base import SourceInfo
@@ -17,13 +16,13 @@ from rtseg.video.encoder import (
     default_preset,
     default_threads,
 )
-from rtseg.video.output import check_output
+from rtseg.video.output import BaseSink, check_output
 from rtseg.video.pictures import Canvas, CanvasPool, copy, fit
 
 _USUAL_RATE = Fraction(25)
 
 
-class VideoSink(Closing):
+class VideoSink(BaseSink):
     """Writes the pictures of results as a video, each at the time of its frame.
 
     path: a name that ends in .mp4, .mov or .mkv. Times are exact in mp4 and mov, to the
@@ -41,7 +40,10 @@ class VideoSink(Closing):
 
     Only `picture_for` may be called by several threads at a time.
 
-    Raises OutputError if `path` cannot be written or leads to an input.
+    The file is created by `with`, or by the first `write`, and removed if no frame was written.
+
+    Raises OutputError if `path` cannot be written or leads to an input of `info`, before anything
+    is touched.
     """
 
     def __init__(
@@ -55,14 +57,14 @@ class VideoSink(Closing):
         audio_from: Path | None = None,
         overwrite: bool = False,
     ) -> None:
+        super().__init__()
         self.path = Path(path)
         self.info = info
-        self.written = 0
-        self.notes: list[str] = []
         self.effort = Effort(preset or default_preset(), crf, threads or default_threads())
         container_of(self.path)
-        for source in (info.path, audio_from):
-            check_output(self.path, source_path=source, overwrite=overwrite)
+        inputs = (*info.inputs, audio_from) if audio_from else info.inputs
+        check_output(self.path, inputs=inputs, overwrite=overwrite)
+        self._overwrite = overwrite
         self._audio_from = audio_from
         self._pool = CanvasPool(info.width, info.height)
         self._colours: tuple[ColourMatrix, bool] | None = None
@@ -70,8 +72,10 @@ class VideoSink(Closing):
         self._last: int | None = None
         self._step = max(1, round(1 / ((info.rate or _USUAL_RATE) * info.time_base)))
         self._scaled = False
+
+    def _open(self) -> None:
         self._encoder = Encoder(
-            self.path, self.effort, time_base=info.time_base, overwrite=overwrite
+            self.path, self.effort, time_base=self.info.time_base, overwrite=self._overwrite
         )
 
     def picture_for(self, frame: Frame) -> Picture:
@@ -94,6 +98,7 @@ class VideoSink(Closing):
         picture = result.picture
         if picture is None:
             raise ValueError(f"frame {result.frame.index} has no picture to write")
+        self._ensure_open()
         pts = self._stamp(result.frame)
         if self._colours is None:
             self._start(picture, pts)
@@ -104,8 +109,8 @@ class VideoSink(Closing):
         self._last = pts
         self.written += 1
 
-    def close(self) -> None:
-        """Finish the file and count its frames; a second call does nothing. Raises SinkError."""
+    def _finish(self) -> None:
+        """Finish the file and count its frames."""
         self._encoder.finish(0 if self._last is None else self._last + self._step)
 
     def _start(self, picture: Picture, pts: int) -> None:

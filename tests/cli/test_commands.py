@@ -55,6 +55,20 @@ def test_demo_writes_a_video_and_measures(rtseg, tmp_path) -> None:
         assert sum(1 for _ in container.decode(video=0)) == 12
 
 
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [(("--model", "resnet"), "no model"), (("-o", "x.avi"), "expected .mp4"),
+     (("--size", "huge"), "WIDTHxHEIGHT"), (("-o", "old.mp4"), "exists already")],
+)  # fmt: skip
+def test_demo_refuses_before_it_renders(rtseg, tmp_path, args, says) -> None:
+    (tmp_path / "old.mp4").write_text("precious")
+    done = rtseg("demo", *args)
+    assert done.code == 2
+    assert says in done.err
+    assert "rendering" not in done.err
+    assert (tmp_path / "old.mp4").read_text() == "precious"
+
+
 def small_camvid(root: Path) -> Path:
     """Four rendered frames in CamVid's layout."""
     import cv2
@@ -117,3 +131,14 @@ def test_export_refuses(rtseg, tmp_path) -> None:
     assert done.code == 2
     assert "cannot read the weights" in done.err
     assert not (tmp_path / "w.onnx").exists()
+    weights = Model.load("dilanet-s").path.with_suffix(".safetensors")
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(weights.read_bytes())
+    done = rtseg("export", copy, "-o", copy, "-y")
+    assert done.code == 2
+    assert "input itself" in done.err
+    assert copy.read_bytes() == weights.read_bytes()
+    assert rtseg("export", weights, "-o", "none/m.onnx").code == 2
+    done = rtseg("export", weights, "-o", "m.onnx", "--name", "my model")
+    assert done.code == 2
+    assert "my model" in done.err

@@ -117,6 +117,15 @@ def test_the_synthetic_scene(rtseg, tmp_path) -> None:
     assert len(stamps(tmp_path / "synthetic_seg.mp4")) == 4
 
 
+def test_names_with_brackets_are_shown_as_they_are(rtseg, clip, tmp_path) -> None:
+    name = tmp_path / "dash[cam] [/b].mp4"
+    name.write_bytes(clip.read_bytes())
+    done = rtseg("run", name, "--max-frames", 2, *FAST)
+    assert done.code == 0, done.err
+    assert "dash[cam] [/b].mp4" in done.out
+    assert "wrote dash[cam] [/b]_seg.mp4" in done.out
+
+
 def test_quiet_prints_nothing(rtseg, clip) -> None:
     done = rtseg("run", clip, "--quiet", "--max-frames", 2, *FAST)
     assert (done.code, done.out, done.err) == (0, "", "")
@@ -156,6 +165,8 @@ def bad_inputs() -> list[tuple[str, tuple[str, ...], str]]:
         ("picture of a video", ("{clip}", "-o", "out.png"), "cannot hold a video"),
         ("stride", ("{clip}", "--vid-stride", "0"), "stride"),
         ("nothing to write", ("{clip}", "--no-overlay"), "nothing to write"),
+        ("matrix", ("{clip}", "--matrix", "bt470"), "bt601, bt709, bt2020"),
+        ("too many pixels", ("{clip}", "--max-pixels", "1000"), "--max-pixels"),
         ("synthetic", ("synthetic:wide",), "synthetic:1280x720@30"),
     ]
 
@@ -172,6 +183,40 @@ def test_bad_input_is_one_sentence_and_code_2(rtseg, clip, tmp_path, name, args,
     assert done.err.startswith("rtseg: error: ")
     assert "Traceback" not in done.err
     assert sorted(p.name for p in tmp_path.rglob("*")) == before, "something was written"
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("-o", "o.gif", "--jsonl", "old.jsonl", "--masks", "new", "-y"),
+        ("--preset", "warp", "--jsonl", "old.jsonl", "--masks", "new", "-y"),
+        ("-o", "same.mp4", "--jsonl", "same.mp4", "-y"),
+    ],
+)
+def test_one_bad_output_leaves_the_others_alone(rtseg, clip, tmp_path, args) -> None:
+    (tmp_path / "old.jsonl").write_text("precious")
+    assert rtseg("run", clip, *args, *FAST).code == 2
+    assert (tmp_path / "old.jsonl").read_text() == "precious"
+    assert [p.name for p in tmp_path.iterdir()] == ["old.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("source", "args"),
+    [
+        ("fr/a.png", ("--masks", "fr")),
+        ("fr", ("--masks", "fr", "--no-overlay")),
+        ("fr", ("--jsonl", "fr/b.png")),
+        ("fr/*.png", ("--jsonl", "fr/a.png")),
+        ("fr/a.png", ("-o", "fr/a.png")),
+    ],
+)
+def test_input_images_are_never_overwritten(rtseg, tmp_path, source, args) -> None:
+    (tmp_path / "fr").mkdir()
+    for name in ("a", "b"):
+        cv2.imwrite(str(tmp_path / "fr" / f"{name}.png"), np.full((64, 96, 3), 80, np.uint8))
+    before = {p: p.read_bytes() for p in (tmp_path / "fr").iterdir()}
+    assert rtseg("run", source, *args, "-y", *FAST).code == 2
+    assert {p: p.read_bytes() for p in (tmp_path / "fr").iterdir()} == before
 
 
 @pytest.mark.parametrize("link", [False, True])

@@ -88,6 +88,27 @@ def test_overrides_win_and_unknown_keys_are_errors(tmp_path) -> None:
         load_recipe(broken)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("stages", "[]", "stages"),
+        ("stages", "[{until = 0.5, crop = [8, 8], scale = [1.0, 1.0]}]", "the last one 1.0"),
+        ("stages", "[{until = 1.0, crop = [8, 8], scale = [2.0, 1.0]}]", "low <= high"),
+    ],
+)
+def test_stages_must_make_sense(key, value, says) -> None:
+    with pytest.raises(RecipeError, match=says):
+        load_recipe("dilanet-m", [f"{key}={value}"])
+
+
+def test_crops_and_devices_are_checked_before_data_is_read(tiny, tmp_path) -> None:
+    odd = recipe(stages=[{"until": 1.0, "crop": (60, 64), "scale": (1.0, 1.0)}])
+    with pytest.raises(RecipeError, match="multiples of 8"):
+        Trainer(odd, tiny, tmp_path)
+    with pytest.raises(RecipeError, match="device 'abacus'"):
+        Trainer(recipe(), tiny, tmp_path, device="abacus")
+
+
 def test_stages_follow_the_progress() -> None:
     recipe = load_recipe("dilanet-m")
     crops = [recipe.stage_at(p).crop for p in (0.0, 0.6, 0.99, 1.0)]

@@ -8,6 +8,7 @@ import pytest
 from clips import FINE, damage, noise, write_clip
 
 from rtseg.errors import RtsegError, SourceError
+from rtseg.video import files
 from rtseg.video.sources import open_source
 
 FRAMES = 100
@@ -29,8 +30,8 @@ def clips(tmp_path_factory):
     }
 
 
-def read(path):
-    with open_source(path) as source:
+def read(path, **options):
+    with open_source(path, **options) as source:
         return list(source), source
 
 
@@ -77,19 +78,83 @@ def test_16_kb_of_zeros_cost_few_frames_and_the_count_adds_up(clips, tmp_path, k
     assert any("damage" in note for note in source.notes)
 
 
-def test_damage_that_breaks_packets_is_counted_as_it_is_met(clips, tmp_path):
-    """Packets that no decoder accepts: their slice headers are gone."""
+BROKEN = [24, 36, 60]  # key frames: the next frames are concealed or dropped
+
+
+@pytest.fixture
+def broken(clips, tmp_path):
+    """With packets that no decoder accepts: their slice headers are gone."""
     entries = index_of(clips["mp4"])
     data = bytearray(clips["mp4"].read_bytes())
-    broken = [24, 36, 60]  # key frames: the next frames are concealed or dropped
-    for index in broken:
+    for index in BROKEN:
         start, size = entries[index]
         data[start : start + size] = bytes(size)
     (tmp_path / "hurt.mp4").write_bytes(data)
-    frames, source = read(tmp_path / "hurt.mp4")
+    return tmp_path / "hurt.mp4"
+
+
+def test_damage_that_breaks_packets_is_counted_as_it_is_met(broken):
+    frames, source = read(broken)
     assert len(frames) + source.failed == FRAMES
-    assert source.failed >= len(broken)
+    assert source.failed >= len(BROKEN)
     assert f"decoded {len(frames)} of {FRAMES} frames; the file is damaged" in source.notes
+
+
+@pytest.mark.parametrize("stride", [2, 3, 7, 40])
+def test_frames_that_were_not_wanted_have_not_failed(broken, stride):
+    """Given and failed frames add up to those wanted; notes count the frames of the file."""
+    lost = read(broken)[1].failed
+    frames, source = read(broken, vid_stride=stride)
+    assert len(frames) + source.failed == len(range(0, FRAMES, stride))
+    assert source.failed <= lost // stride + 1
+    assert f"decoded {FRAMES - lost} of {FRAMES} frames; the file is damaged" in source.notes
+
+
+@pytest.mark.parametrize("stride", [1, 3])
+def test_a_limit_that_was_reached_leaves_nothing_to_fail(broken, stride):
+    frames, source = read(broken, vid_stride=stride, max_frames=60 // stride)
+    assert (len(frames), source.failed) == (60 // stride, 0)
+    assert any("the file is damaged" in note for note in source.notes)
+
+
+def test_a_limit_beyond_the_end_of_a_cut_file_bounds_what_failed(clips, tmp_path):
+    cut = damage(clips["mp4"], tmp_path / "cut.mp4", keep=0.5)
+    for stride, limit in ((1, 80), (3, 25)):
+        frames, source = read(cut, vid_stride=stride, max_frames=limit)
+        assert len(frames) + source.failed == limit
+        assert source.failed > 0
+
+
+class Unreadable:
+    """A container that breaks after some packets and never reads on."""
+
+    def __init__(self, container, packets):
+        self._container, self._packets = container, packets
+
+    def demux(self, stream):
+        for packet in self._container.demux(stream):
+            if self._packets == 0:
+                raise av.error.InvalidDataError(1, "broken")
+            self._packets -= 1
+            yield packet
+
+    def __getattr__(self, name):
+        return getattr(self._container, name)
+
+
+def test_frames_inside_the_decoder_are_given_where_reading_ends_early(tmp_path, monkeypatch):
+    options = {"preset": "veryfast", "crf": "4", "bf": "3", "b-adapt": "0"}
+    clip = write_clip(tmp_path / "b.mp4", map(noise, range(60)), options=options)
+    unbroken = files._open
+
+    def broken(path, max_pixels):
+        container, stream = unbroken(path, max_pixels)
+        return Unreadable(container, 33), stream
+
+    monkeypatch.setattr(files, "_open", broken)
+    frames, source = read(clip)
+    assert len(frames) == 33
+    assert source.failed == 60 - 33
 
 
 def test_frames_with_concealed_damage_are_marked(clips, tmp_path):

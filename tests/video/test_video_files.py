@@ -40,6 +40,8 @@ def test_info_describes_the_file(clip):
     assert (info.name, info.kind, info.width, info.height) == ("clip.mp4", "video", 64, 48)
     assert (info.rate, info.frames, info.path, info.aspect) == (25, 30, clip, 1)
     assert info.time_base == Fraction(1, 12800)
+    assert info.inputs == (clip,)
+    assert source.names is None
 
 
 def test_variable_frame_rate_is_carried_exactly(tmp_path):

@@ -89,7 +89,16 @@ def test_a_folder_is_read_in_natural_order(tmp_path):
     assert [int(frame.image[0, 0, 2]) for frame in frames] == [1, 2, 9, 10, 100]
     assert [(frame.index, frame.pts) for frame in frames] == [(i, i) for i in range(5)]
     assert {frame.time_base for frame in frames} == {Fraction(1, 25)}
-    assert source.stems == ("img1", "img2", "img9", "img10", "img100")
+    assert source.names == ("img1", "img2", "img9", "img10", "img100")
+
+
+def test_all_files_that_are_read_are_told(tmp_path, monkeypatch):
+    for name in ("a1.png", "a2.png", "b1.png"):
+        save(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    for spec, names in ((".", ["a1", "a2", "b1"]), ("a*.png", ["a1", "a2"]), ("b1.png", ["b1"])):
+        with open_source(spec, vid_stride=2, max_frames=1) as source:
+            assert source.info.inputs == tuple(tmp_path / f"{name}.png" for name in names)
 
 
 def test_a_pattern_picks_files(tmp_path):
@@ -144,6 +153,16 @@ def test_a_cut_image_among_others_is_counted(tmp_path, cut):
         assert [frame.index for frame in source] == [0, 2]
     assert source.failed == 1
     assert "2.jpg cannot be read" in source.notes[0]
+
+
+def test_an_image_that_was_not_wanted_has_not_failed(tmp_path, cut):
+    for number in (1, 3, 4):
+        save(tmp_path / f"{number}.png")
+    for options, failed in (({"vid_stride": 2}, 0), ({"max_frames": 2}, 0), ({"max_frames": 4}, 1)):
+        with open_source(tmp_path, **options) as source:
+            frames = list(source)
+        assert source.failed == failed
+        assert len(frames) == {0: 2, 1: 3}[failed]
 
 
 def test_a_cut_image_at_the_start_is_counted_once(tmp_path, cut):

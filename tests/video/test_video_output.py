@@ -3,14 +3,17 @@
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 from clips import decode, flat, result_of, write_clip
+from PIL import Image
 from processes import program
 
 from rtseg.errors import OutputError, SinkError
 from rtseg.video.output import OutputFile, check_output
+from rtseg.video.sinks import MaskSink
 from rtseg.video.sources import open_source
 from rtseg.video.writer import VideoSink
 
@@ -20,9 +23,9 @@ def clip(tmp_path):
     return write_clip(tmp_path / "in.mp4", map(flat, range(5)))
 
 
-def refuse(clip, out, match, **options):
+def refuse(clip, out, match, spec=None, **options):
     before = clip.read_bytes()
-    with open_source(clip) as source, pytest.raises(OutputError, match=match):
+    with open_source(spec or clip) as source, pytest.raises(OutputError, match=match):
         VideoSink(out, info=source.info, **options)
     assert clip.read_bytes() == before
 
@@ -52,14 +55,57 @@ def test_nor_the_file_the_sound_comes_from(tmp_path, clip):
     refuse(clip, other, "is the input itself", overwrite=True, audio_from=other)
 
 
+def test_nor_one_of_many_images(tmp_path):
+    for index in range(3):
+        Image.new("RGB", (8, 6)).save(tmp_path / f"{index}.png")
+    (tmp_path / "out.mp4").hardlink_to(tmp_path / "2.png")
+    for spec in (tmp_path, tmp_path / "*.png"):
+        refuse(tmp_path / "2.png", tmp_path / "out.mp4", "the input itself", spec, overwrite=True)
+
+
+def test_thousands_of_inputs_are_compared_at_once(tmp_path):
+    """Each is looked up once: 5000 in the time of 5000, not of 5000 for each output."""
+    inputs = [tmp_path / f"{index}.png" for index in range(5000)]
+    for path in inputs:
+        path.touch()
+    start = time.perf_counter()
+    check_output(tmp_path / "o.mp4", inputs=inputs, overwrite=True)
+    MaskSink(tmp_path, names=[f"m{index}" for index in range(5000)], inputs=inputs, overwrite=True)
+    assert time.perf_counter() - start < 2
+    for overwrite in (True, False, None):
+        with pytest.raises(OutputError, match="is the input itself"):
+            check_output(inputs[-1], inputs=inputs, overwrite=overwrite)
+
+
 def test_an_existing_file_is_kept_unless_allowed(tmp_path, clip):
     out = tmp_path / "o.mp4"
     out.write_text("precious")
     refuse(clip, out, r"exists already; give another name.*--overwrite")
     assert out.read_text() == "precious"
-    check_output(out, source_path=clip, overwrite=None)
-    with open_source(clip) as source, VideoSink(out, info=source.info, overwrite=True):
-        assert out.stat().st_size == 0
+    check_output(out, inputs=[clip], overwrite=None)
+    with open_source(clip) as source:
+        sink = VideoSink(out, info=source.info, overwrite=True)
+        assert out.read_text() == "precious"
+        with sink:
+            assert out.stat().st_size == 0
+
+
+def test_a_sink_that_was_made_and_not_used_leaves_nothing(tmp_path, clip):
+    with open_source(clip) as source:
+        sink = VideoSink(tmp_path / "o.mp4", info=source.info)
+    sink.close()
+    with pytest.raises(ValueError, match="the sink is closed"), sink:
+        pass
+    assert list(tmp_path.iterdir()) == [clip]
+
+
+def test_a_file_that_appears_after_the_check_is_kept(tmp_path, clip):
+    with open_source(clip) as source:
+        sink = VideoSink(tmp_path / "o.mp4", info=source.info)
+        sink.path.write_text("precious")
+        with pytest.raises(OutputError, match="exists already"), sink:
+            pass
+    assert sink.path.read_text() == "precious"
 
 
 def test_a_folder_is_no_output(tmp_path, clip):
@@ -73,7 +119,7 @@ def test_a_missing_folder_is_named(tmp_path, clip):
 
 def test_a_device_is_no_output(clip):
     with pytest.raises(OutputError, match="no regular file"):
-        check_output(Path("/dev/null"), source_path=clip, overwrite=True)
+        check_output(Path("/dev/null"), inputs=[clip], overwrite=True)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -85,7 +131,11 @@ def test_a_folder_that_may_not_be_written(tmp_path, clip):
 
 def test_a_broken_link_to_nowhere_is_written_through(tmp_path, clip):
     (tmp_path / "link.mp4").symlink_to(tmp_path / "target.mp4")
-    check_output(tmp_path / "link.mp4", source_path=clip, overwrite=False)
+    check_output(tmp_path / "link.mp4", inputs=[clip], overwrite=False)
+    with open_source(clip) as source, VideoSink(tmp_path / "link.mp4", info=source.info):
+        assert (tmp_path / "target.mp4").exists()
+    assert not (tmp_path / "target.mp4").exists()  # there was no frame
+    assert (tmp_path / "link.mp4").is_symlink()
 
 
 def test_nothing_is_written_after_an_error(tmp_path):
@@ -161,6 +211,23 @@ def test_a_full_disk_is_reported_and_the_written_part_plays(tmp_path):
     with open_source(out) as source:
         assert int(written) - 25 <= len(list(source)) <= int(written)
         assert "cut short" in source.notes[0]
+
+
+def test_a_disk_that_is_full_at_the_start_leaves_no_empty_file(tmp_path):
+    body = """
+        import resource
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        try:
+            with VideoSink(sys.argv[1], info=info) as sink:
+                sink.write(next(results()))
+        except SinkError as error:
+            print(error)
+    """
+    out = tmp_path / "o.mkv"
+    run = subprocess.run(program(body, out), capture_output=True, text=True, timeout=60, check=True)
+    assert "failed after 0 frames: File too large; nothing is left of it" in run.stdout
+    assert run.stderr == ""
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_disk_that_fills_up_at_the_very_end_is_reported(tmp_path):

@@ -20,6 +20,7 @@ def test_the_scene_is_described_by_its_name():
     info = source.info
     assert (info.kind, info.width, info.height, info.frames) == ("synthetic", 160, 96, 4)
     assert (info.rate, info.time_base, info.path) == (25, Fraction(1, 25), None)
+    assert (info.inputs, source.names) == ((), None)
     assert [(frame.index, frame.pts) for frame in frames] == [(i, i) for i in range(4)]
     assert_array_equal(frames[2].image, Scene(160, 96, seed=3, fps=25).render(2)[0])
 
