@@ -73,7 +73,7 @@ def measured(segmenter: Segmenter, matrix: ConfusionMatrix, split: str, images: 
     engine = segmenter.engine(*segmenter.model.contract.trained_size)
     assert segmenter.size is not None
     return Measured(
-        data="CamVid (SegNet split)",
+        data="CamVid",
         split=split,
         images=images,
         engine=f"{engine.name} {engine.precision} at {segmenter.size[0]}x{segmenter.size[1]}",

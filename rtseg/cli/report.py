@@ -58,8 +58,8 @@ class Report(Closing):
         info = self._info
         rate = f" @ {float(info.rate):.5g} fps" if info.rate else ""
         self._console.print(
-            f"[bold]{escape(info.name)}[/]  {info.width}x{info.height}{rate}  →  {self._engine}"
-            f"{self._encoder()}"
+            f"[bold]{escape(info.name)}[/]  {info.width}x{info.height}{rate}\n"
+            f"  →  {self._engine}{self._encoder()}"
         )
         self._progress.start()
         return self

@@ -129,7 +129,7 @@ def default_output(source: str) -> Path:
         return Path("synthetic_seg.mp4")
     path = Path(source)
     stem = path.resolve().name if path.is_dir() else path.stem
-    if any(c in stem for c in "*?["):
+    if not path.exists() and any(c in stem for c in "*?["):
         stem = path.parent.resolve().name
     return Path(f"{stem or 'video'}_seg.mp4")
 
