@@ -21,14 +21,15 @@ if TYPE_CHECKING:
     from rtseg.segmenter import Segmenter
 
 
+OUTPUT = Path("rtseg_demo.mp4")
+"""The demo's own file, which it replaces without asking."""
+
 STREET = 14
 """A sunny one that no shipped model was trained on: those saw streets 0–11."""
 
 
 def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Video to write.")] = Path(
-        "rtseg_demo.mp4"
-    ),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Video to write.")] = OUTPUT,
     model: options.Model = "dilanet-m",
     frames: Annotated[int, typer.Option(min=1, help="Length of the clip.")] = 180,
     size: Annotated[str, typer.Option(metavar="WxH", help="Size of the clip.")] = "1280x720",
@@ -45,7 +46,8 @@ def demo(
 
     width, height = options.parse_size(size) or (1280, 720)
     container_of(output)
-    check_output(output, overwrite=options.may_overwrite([output], yes=yes, no=no))
+    mine = output == OUTPUT and not no
+    check_output(output, overwrite=mine or options.may_overwrite([output], yes=yes, no=no))
     with (
         Segmenter(model, streams=min(cpu_count(), 8)) as segmenter,
         tempfile.TemporaryDirectory(prefix="rtseg-demo-") as folder,
