@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 
@@ -17,7 +18,7 @@ from rtseg.pipeline import Pipeline
 from rtseg.segmentation import Result
 from rtseg.segmenter import Segmenter
 from rtseg.video.base import BaseSource, Limits, SourceInfo
-from rtseg.video.sinks import NullSink
+from rtseg.video.sinks import NullSink, VideoSink
 
 
 class Frames(BaseSource[int]):
@@ -171,6 +172,23 @@ def test_an_error_in_a_worker_ends_the_run_quickly(segmenter) -> None:
         Pipeline(Frames(None), segmenter, [log], painter=paint).run()
     assert time.monotonic() - start < 2
     assert log.indices == list(range(9))
+
+
+def test_an_error_leaves_a_playable_file(segmenter, tmp_path) -> None:
+    source = Frames(None)
+
+    def paint(frame: Frame, _segmentation: object) -> np.ndarray:
+        if frame.index == 9:
+            raise ZeroDivisionError("in the painter")
+        return frame.image  # type: ignore[return-value]
+
+    with (
+        pytest.raises(ZeroDivisionError),
+        VideoSink(tmp_path / "out.mp4", info=source.info) as sink,
+    ):
+        Pipeline(source, segmenter, [sink], painter=paint).run()
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 9
 
 
 def test_stop_ends_an_endless_source(segmenter) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -47,7 +48,10 @@ app.command("export")(export.export_command)
 
 
 def main() -> None:
-    """Entry point: errors become one sentence and an exit code (1 failed, 2 bad input)."""
+    """Entry point: errors become one sentence and an exit code (1 failed, 2 bad input).
+
+    RTSEG_TRACEBACK=1 shows where an error comes from that rtseg did not foresee.
+    """
     try:
         app()
     except RtsegError as exc:
@@ -55,4 +59,13 @@ def main() -> None:
         sys.exit(exc.exit_code)
     except ImportError as exc:
         print(f"rtseg: error: a library cannot be loaded: {exc}", file=sys.stderr)
+        sys.exit(1)
+    except Exception as exc:
+        if os.environ.get("RTSEG_TRACEBACK"):
+            raise
+        print(
+            f"rtseg: internal error: {type(exc).__name__}: {exc}; this is a bug in rtseg: please "
+            "report it with what RTSEG_TRACEBACK=1 shows",
+            file=sys.stderr,
+        )
         sys.exit(1)

@@ -26,12 +26,12 @@ from rtseg.networks.layers import ConvNormAct, DilatedBottleneck, initialise
 class DilaNetConfig:
     """Widths and depths; all channels are multiples of 16.
 
-    stem: channels at 1/2 and at 1/4. blocks_at_4: bottlenecks at 1/4. channels: width at 1/8.
-    mid: bottleneck width at 1/8. dilations: one bottleneck at 1/8 for each. decoder: its width.
+    stem: channels at 1/2 and at 1/4. mid_at_4: width of each bottleneck at 1/4. channels: width at
+    1/8. mid: bottleneck width at 1/8. dilations: one bottleneck at 1/8 for each. decoder: its width.
     """
 
     stem: tuple[int, int]
-    blocks_at_4: int
+    mid_at_4: tuple[int, ...]
     channels: int
     mid: int
     dilations: tuple[int, ...]
@@ -40,7 +40,7 @@ class DilaNetConfig:
 
 SMALL = DilaNetConfig(
     stem=(16, 32),
-    blocks_at_4=0,
+    mid_at_4=(),
     channels=64,
     mid=32,
     dilations=(1, 2, 4, 1, 2, 4, 8),
@@ -48,7 +48,7 @@ SMALL = DilaNetConfig(
 )
 MEDIUM = DilaNetConfig(
     stem=(32, 48),
-    blocks_at_4=1,
+    mid_at_4=(32,),
     channels=128,
     mid=48,
     dilations=(1, 2, 1, 2, 4, 1, 2, 4, 8, 2, 4, 8, 4, 8),
@@ -69,7 +69,7 @@ class DilaNet(nn.Module):
         self.stem = nn.Sequential(
             ConvNormAct(3, half, stride=2),
             ConvNormAct(half, quarter, stride=2),
-            *(DilatedBottleneck(quarter, quarter // 2) for _ in range(config.blocks_at_4)),
+            *(DilatedBottleneck(quarter, mid) for mid in config.mid_at_4),
         )
         self.down = ConvNormAct(quarter, config.channels, stride=2)
         self.context = nn.Sequential(

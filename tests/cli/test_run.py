@@ -131,6 +131,21 @@ def test_quiet_prints_nothing(rtseg, clip) -> None:
     assert (done.code, done.out, done.err) == (0, "", "")
 
 
+def test_an_unforeseen_error_is_one_sentence(rtseg, clip, tmp_path, monkeypatch) -> None:
+    from rtseg.overlay import Overlay
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("in the painter")
+
+    monkeypatch.setattr(Overlay, "paint", broken)
+    done = rtseg("run", clip, *FAST)
+    assert done.code == 1
+    assert re.fullmatch(r"rtseg: internal error: ZeroDivisionError: in the painter; .*\n", done.err)
+    monkeypatch.setenv("RTSEG_TRACEBACK", "1")
+    with pytest.raises(ZeroDivisionError):
+        rtseg("run", clip, "-y", *FAST)
+
+
 def test_overwriting_needs_leave(rtseg, clip, tmp_path) -> None:
     target = tmp_path / "out.mp4"
     target.write_bytes(b"precious")
