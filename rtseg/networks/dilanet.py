@@ -26,8 +26,9 @@ from rtseg.networks.layers import ConvNormAct, DilatedBottleneck, initialise
 class DilaNetConfig:
     """Widths and depths; all channels are multiples of 16.
 
-    stem: channels at 1/2 and at 1/4. mid_at_4: width of each bottleneck at 1/4. channels: width at
-    1/8. mid: bottleneck width at 1/8. dilations: one bottleneck at 1/8 for each. decoder: its width.
+    stem: channels at 1/2 and at 1/4. mid_at_4: width of each bottleneck at 1/4. channels: width
+    at 1/8. mid: bottleneck width at 1/8. dilations: one bottleneck at 1/8 for each. decoder: its
+    width.
     """
 
     stem: tuple[int, int]
