@@ -80,7 +80,8 @@ def main() -> None:
     tables = {}
     for size in SIZES:
         label = f"{size[0]}x{size[1]}"
-        tables[label] = summary(interleaved(candidates(size), 3 if TINY else 40, warmup=3))
+        rounds, pause = (3, 0.0) if TINY else (40, 0.08)
+        tables[label] = summary(interleaved(candidates(size), rounds, warmup=3, pause=pause))
         print(f"\n{label:32s} median ms    min   ratio")
         for name, row in tables[label].items():
             print(f"  {name:30s} {row['median_ms']:8.2f} {row['min_ms']:8.2f} {row['ratio']:6.2f}")

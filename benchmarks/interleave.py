@@ -8,12 +8,19 @@ from collections.abc import Callable, Mapping
 
 
 def interleaved(
-    candidates: Mapping[str, Callable[[], object]], rounds: int, *, warmup: int = 2
+    candidates: Mapping[str, Callable[[], object]],
+    rounds: int,
+    *,
+    warmup: int = 2,
+    pause: float = 0.0,
 ) -> dict[str, list[float]]:
     """Milliseconds of every call, by candidate. Each round calls each candidate once, in turn.
 
     What disturbs the machine for a while then disturbs all candidates alike, so ratios of medians
     hold even where the times themselves do not.
+
+    pause: seconds to wait before each candidate, followed by one call that is not timed. For
+    engines with threads of their own: those of the one before go on spinning for a while.
     """
     for call in candidates.values():
         for _ in range(warmup):
@@ -21,6 +28,9 @@ def interleaved(
     times: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(rounds):
         for name, call in candidates.items():
+            if pause:
+                time.sleep(pause)
+                call()
             start = time.perf_counter_ns()
             call()
             times[name].append((time.perf_counter_ns() - start) / 1e6)
