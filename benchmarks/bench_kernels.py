@@ -56,12 +56,71 @@ def group_preprocess() -> dict[str, Call]:
         cv2.multiply(rgb, (*(1 / d for d in STD), 1.0), dst=rgb)
         np.copyto(out, rgb.transpose(2, 0, 1))
 
-    return {
+    calls: dict[str, Call] = {
         "rtseg, planes": lambda: cpu.preprocess(planes, out, MEAN, STD),
         "rtseg, BGR": lambda: cpu.preprocess(bgr, out, MEAN, STD),
         "OpenCV, planes": lambda: opencv(cv2.cvtColor(i420, cv2.COLOR_YUV2BGR_I420)),
         "OpenCV, BGR": lambda: opencv(bgr),
     }
+    return calls | torch_preprocess(bgr)
+
+
+def torch_preprocess(bgr: np.ndarray[Any, Any]) -> dict[str, Call]:
+    try:
+        import torch
+    except ImportError:
+        return {}
+    torch.set_num_threads(1)
+    image = torch.from_numpy(bgr)
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (MEAN, STD))
+
+    def tensor() -> object:
+        with torch.inference_mode():
+            rgb = image.flip(2).permute(2, 0, 1)[None].float() / 255
+            small = torch.nn.functional.interpolate(rgb, INPUT, mode="bilinear")
+            return ((small - mean) / std).contiguous()
+
+    return {"PyTorch, BGR": tensor}
+
+
+def group_blend() -> dict[str, Call]:
+    """Labels → overlay, by itself."""
+    bgr, planes = scenes.picture(HEIGHT, WIDTH), scenes.planes(HEIGHT, WIDTH)
+    labels = np.empty((HEIGHT, WIDTH), np.uint8)
+    cpu.postprocess(scenes.logits(len(CAMVID), *STRIDE_8), labels)
+    out, out_planes = bgr.copy(), Yuv420(planes.y.copy(), planes.u.copy(), planes.v.copy())
+    on_bgr = blend_table(CAMVID, alpha=ALPHA, like=bgr)
+    on_planes = blend_table(CAMVID, alpha=ALPHA, like=planes)
+    palette = CAMVID.palette()
+
+    def opencv() -> object:
+        colours = cv2.LUT(cv2.merge([labels] * 3), palette[None])
+        return cv2.addWeighted(bgr, 1 - ALPHA, colours, ALPHA, 0)
+
+    calls: dict[str, Call] = {
+        "rtseg, BGR": lambda: cpu.blend(bgr, labels, on_bgr, out),
+        "rtseg, planes": lambda: cpu.blend(planes, labels, on_planes, out_planes),
+        "OpenCV, BGR": opencv,
+    }
+    return calls | torch_blend(bgr, labels, palette)
+
+
+def torch_blend(
+    bgr: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], palette: np.ndarray[Any, Any]
+) -> dict[str, Call]:
+    try:
+        import torch
+    except ImportError:
+        return {}
+    torch.set_num_threads(1)
+    image, colours = torch.from_numpy(bgr), torch.from_numpy(palette)
+    ids = torch.from_numpy(labels).long()
+
+    def overlay() -> object:
+        with torch.inference_mode():
+            return (image * (1 - ALPHA) + colours[ids] * ALPHA).to(torch.uint8).numpy()
+
+    return {"PyTorch, BGR": overlay}
 
 
 def group_overlay(size: tuple[int, int], noise: bool = False) -> dict[str, Call]:
@@ -137,11 +196,7 @@ def group_single() -> dict[str, Call]:
     labels = np.empty((HEIGHT, WIDTH), np.uint8)
     cpu.postprocess(logits, labels)
     out, out_planes = bgr.copy(), Yuv420(planes.y.copy(), planes.u.copy(), planes.v.copy())
-    on_bgr = blend_table(CAMVID, alpha=ALPHA, like=bgr)
-    on_planes = blend_table(CAMVID, alpha=ALPHA, like=planes)
     return {
-        "blend, BGR": lambda: cpu.blend(bgr, labels, on_bgr, out),
-        "blend, planes": lambda: cpu.blend(planes, labels, on_planes, out_planes),
         "to_bgr": lambda: cpu.to_bgr(planes),
         "from_bgr": lambda: cpu.from_bgr(bgr, out_planes),
         "count": lambda: cpu.count(labels),
@@ -154,6 +209,7 @@ GROUPS: dict[str, Callable[[], dict[str, Call]]] = {
     "overlay, stride 8": lambda: group_overlay(STRIDE_8),
     "overlay, stride 4": lambda: group_overlay(STRIDE_4),
     "overlay, noise": lambda: group_overlay(STRIDE_8, noise=True),
+    "blend": group_blend,
     "single": group_single,
 }
 group = cache(lambda name: GROUPS[name]())

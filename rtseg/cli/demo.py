@@ -46,6 +46,7 @@ def demo(
 
     width, height = options.parse_size(size) or (1280, 720)
     container_of(output)
+    check_output(output, overwrite=None)
     mine = output == OUTPUT and not no
     check_output(output, overwrite=mine or options.may_overwrite([output], yes=yes, no=no))
     with (
@@ -105,8 +106,8 @@ def segment(clip: Path, output: Path, segmenter: Segmenter, truth: list[bytes], 
         report.follow(pipeline.meter)
         with stopping_on_signals(pipeline) as signals:
             summary = pipeline.run(on_frame=report.frame)
-    report.finish(summary, [*source.notes, *video.notes], [output])
-    if not quiet:
+    report.finish(summary, [*source.notes, *video.notes], [output] if summary.written else ())
+    if summary.written and not quiet:
         miou = answers.against(truth, len(segmenter.model.classes)).miou()
         print(f"mIoU {100 * miou:.1f} % on the rendered clip's exact labels")
     return signals[-1] if signals else 0

@@ -32,6 +32,8 @@ def evaluate_command(
     record: Annotated[
         bool, typer.Option("--record", help="Write the result into the model file's contract.")
     ] = False,
+    yes: options.Yes = False,
+    no: options.No = False,
 ) -> None:
     """Measure mIoU on CamVid through the deployed file, engine and kernels."""
     from rich.console import Console
@@ -44,12 +46,13 @@ def evaluate_command(
     from rtseg.video.output import check_output
 
     samples = CamVid(data, split)
-    if json_file:
-        check_output(json_file, overwrite=None)
     with Segmenter(
         model, size=options.parse_size(size), backend=backend,
         precision=options.parse_precision(precision),
     ) as segmenter:  # fmt: skip
+        if json_file:
+            check_output(json_file, inputs=[segmenter.model.path], overwrite=None)
+            options.may_overwrite([json_file], yes=yes, no=no)
         console = Console(stderr=True)
         pairs = track(samples, f"{escape(model)} on {split}", console=console)
         matrix = evaluate(segmenter, pairs)

@@ -157,7 +157,8 @@ def execute(job: Job, *, quiet: bool) -> int:
         with stopping_on_signals(pipeline) as signals:
             summary = pipeline.run(on_frame=report.frame)
     notes = [*source.notes, *(note for sink in sinks for note in sink.notes)]
-    report.finish(summary, notes, [p for p in (job.output, job.masks, job.jsonl) if p])
+    outputs = [p for p in (job.output, job.masks, job.jsonl) if p and p.exists()]
+    report.finish(summary, notes, outputs if summary.written else ())
     return signals[-1] if signals else 0
 
 
@@ -174,21 +175,24 @@ def _prepare(job: Job) -> tuple[Segmenter, Overlay]:
         streams=min(cpu_count(), 8),
     )
     classes = segmenter.model.classes
-    names = [name.strip() for name in job.classes.split(",")] if job.classes else None
-    visible = classes.ids(names) if names else None
+    visible = None
+    if job.classes is not None:
+        visible = classes.ids(name.strip() for name in job.classes.split(","))
     return segmenter, Overlay(classes, alpha=job.alpha, visible=visible, legend=job.legend)
 
 
 def _sinks(job: Job, source: Source) -> tuple[list[Sink], VideoSink | StillSink | None]:
     """All outputs, checked but not opened, and the one of them that shows pictures."""
+    from rtseg.video.output import check_output
     from rtseg.video.sinks import JsonlSink, MaskSink
 
-    files = [path for path in (job.output, job.jsonl) if path]
-    if len({path.absolute() for path in files}) < len(files):
-        raise InputError(f"{job.output} is named twice; give each output a file of its own")
     yes, no = job.overwrite
-    overwrite = options.may_overwrite(files, yes=yes, no=no)
     inputs = source.info.inputs
+    files = [path for path in (job.output, job.jsonl) if path]
+    _refuse_shared(files, job.masks)
+    for path in files:
+        check_output(path, inputs=inputs, overwrite=None)
+    overwrite = options.may_overwrite(files, yes=yes, no=no)
     sinks: list[Sink] = []
     if job.masks:
         sinks.append(MaskSink(job.masks, names=source.names, inputs=inputs, overwrite=yes))
@@ -199,6 +203,16 @@ def _sinks(job: Job, source: Source) -> tuple[list[Sink], VideoSink | StillSink 
     # The last one: pictures are the video's again once they are written.
     shown = _shown(job, job.output, source, overwrite)
     return [*sinks, shown], shown
+
+
+def _refuse_shared(files: list[Path], masks: Path | None) -> None:
+    """Raise InputError if two outputs are one file, or one could be the name of a mask."""
+    real = [path.resolve() for path in files]
+    if len(set(real)) < len(real):
+        raise InputError(f"{files[0]} is named twice; give each output a file of its own")
+    for path in real:
+        if masks and path.parent == masks.resolve() and path.suffix.lower() == ".png":
+            raise InputError(f"{path.name} lies in the folder of the masks; give it another one")
 
 
 def _shown(job: Job, path: Path, source: Source, overwrite: bool) -> VideoSink | StillSink:

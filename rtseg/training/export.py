@@ -19,7 +19,7 @@ from rtseg.files import write_atomically
 from rtseg.model import digest, with_contract
 from rtseg.networks.layers import count_macs, count_parameters
 from rtseg.training.checkpoint import load_network
-from rtseg.training.train import MEAN, STD
+from rtseg.training.tensors import MEAN, STD
 
 if TYPE_CHECKING:
     import onnx

@@ -88,8 +88,8 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         for text in overrides:
             values |= _override(text)
         return Recipe.model_validate(values)
-    except tomllib.TOMLDecodeError as exc:
-        raise RecipeError(f"{path} is not TOML: {exc}") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as exc:
+        raise RecipeError(f"{path} is not a recipe in TOML: {exc}") from exc
     except ValidationError as exc:
         first: Any = exc.errors()[0]
         key = ".".join(str(part) for part in first["loc"])

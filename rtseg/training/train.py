@@ -12,13 +12,12 @@ import csv
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from rtseg.classes import CAMVID
 from rtseg.errors import RecipeError, TrainingError
@@ -28,16 +27,10 @@ from rtseg.networks import build, entry
 from rtseg.training import checkpoint
 from rtseg.training.augment import Augmentation, augment
 from rtseg.training.checkpoint import Ema
-from rtseg.training.datasets import CamVid, stack
+from rtseg.training.datasets import CamVid
 from rtseg.training.losses import cross_entropy, log_frequency_weights
 from rtseg.training.recipe import Recipe
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
-"""RGB mean and standard deviation, on a 0–1 scale; they go into the model file's contract."""
+from rtseg.training.tensors import normalise, predict, rendered_tensors, split_tensors
 
 
 class Trainer:
@@ -59,8 +52,9 @@ class Trainer:
         self.network = _initial(recipe, self.classes)
         self.rng = torch.Generator().manual_seed(recipe.seed)
         _check_crops(recipe)
+        state = self._start(resume)
         self.images, self.labels = self._load(data)
-        self.val_images, self.val_labels = _tensors(CamVid(data, "val"), self.device)
+        self.val_images, self.val_labels = split_tensors(CamVid(data, "val"), self.device)
         _channels_last(self.network.to(self.device))
         self.optimiser = _optimiser(self.network, recipe)
         self.ema = Ema(self.network, recipe.ema)
@@ -69,7 +63,8 @@ class Trainer:
         self.steps = len(self.images) // recipe.batch
         if self.steps == 0:
             raise RecipeError(f"{len(self.images)} images are fewer than a batch of {recipe.batch}")
-        self._start(resume)
+        if state is not None:
+            self._restore(state)
 
     def train(self) -> Iterator[dict[str, float | int]]:
         """Run the remaining epochs, yielding each one's row of results.csv."""
@@ -90,8 +85,11 @@ class Trainer:
             }
             if self.epoch % self.recipe.evaluate_every == 0 or self.epoch == self.recipe.epochs:
                 row["val_miou"] = self._validate()
-            self._save()
-            self._log(row)
+            try:
+                self._save()
+                self._log(row)
+            except OSError as exc:
+                raise TrainingError(f"cannot write to {self.out}: {exc.strerror or exc}") from exc
             yield row
 
     def _train_epoch(self, forward: Any) -> float:
@@ -110,7 +108,7 @@ class Trainer:
         stage = self.recipe.stage_at(iteration / (self.recipe.epochs * self.steps))
         how = Augmentation(stage.scale, self.recipe.rotation, self.recipe.flip, self.recipe.colour)
         images, labels = augment(self.images[batch], self.labels[batch], stage.crop, how, self.rng)
-        for group in self.optimiser.param_groups:
+        for group in self._groups:
             group["lr"] = self._learning_rate(iteration)
         amp = self.recipe.amp == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=amp):
@@ -156,10 +154,12 @@ class Trainer:
         return round(miou, 5)
 
     def _load(self, data: Path) -> tuple[Tensor, Tensor]:
-        parts = [_tensors(CamVid(data, split), self.device) for split in self.recipe.splits]
+        parts = [split_tensors(CamVid(data, split), self.device) for split in self.recipe.splits]
         if self.recipe.rendered:
             size = parts[0][0].shape[-2:]
-            parts.append(_rendered(self.recipe.rendered, size, self.recipe.seed, self.device))
+            parts.append(
+                rendered_tensors(self.recipe.rendered, size, self.recipe.seed, self.device)
+            )
         images, labels = zip(*parts, strict=True)
         return torch.cat(images), torch.cat(labels)
 
@@ -168,26 +168,43 @@ class Trainer:
             return None
         return log_frequency_weights(self.labels, self.classes).to(self.device)
 
-    def _start(self, resume: bool) -> None:
-        self.out.mkdir(parents=True, exist_ok=True)
+    def _start(self, resume: bool) -> dict[str, Any] | None:
+        """Make the folder of the run; the checkpoint to go on from, before any data is read."""
         last = self.out / "last.pt"
-        if resume:
-            self._restore(checkpoint.load(last, self.recipe.network))
-        elif last.exists():
+        state = checkpoint.load(last, self.recipe.network) if resume else None
+        if state is not None and state["kind"] != self.recipe.optimiser:
+            raise RecipeError(
+                f"{last} was trained with {state['kind']}; it cannot go on with "
+                f"{self.recipe.optimiser}"
+            )
+        if state is None and last.exists():
             raise RecipeError(f"{last} exists already: pass --resume, or another --out folder")
-        (self.out / "recipe.json").write_text(self.recipe.model_dump_json(indent=2) + "\n")
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+            (self.out / "recipe.json").write_text(self.recipe.model_dump_json(indent=2) + "\n")
+        except OSError as exc:
+            raise RecipeError(f"cannot write to the folder {self.out}: {exc.strerror}") from exc
+        return state
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["weights"])
+        settings = [{k: v for k, v in g.items() if k != "params"} for g in self._groups]
         self.optimiser.load_state_dict(state["optimiser"])
+        for group, values in zip(self._groups, settings, strict=True):
+            group.update(values)  # those of the recipe, which may have changed
         self.ema.values = {k: v.to(self.device) for k, v in state["ema"].items()}
         self.ema.updates = state["updates"]
         self.rng.set_state(state["rng"])
         self.epoch, self.best = state["epoch"], state["best"]
 
+    @property
+    def _groups(self) -> list[dict[str, Any]]:
+        return self.optimiser.param_groups
+
     def _save(self) -> None:
         state = {
             "network": self.recipe.network,
+            "kind": self.recipe.optimiser,
             "weights": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "ema": self.ema.values,
@@ -208,19 +225,6 @@ class Trainer:
             writer.writerow(row)
 
 
-def normalise(images: Tensor) -> Tensor:
-    """(N, 3, H, W) RGB 0–1 → zero mean and unit variance by `MEAN` and `STD`, channels last."""
-    mean = images.new_tensor(MEAN).view(1, 3, 1, 1)
-    std = images.new_tensor(STD).view(1, 3, 1, 1)
-    return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
-
-
-def predict(logits: Tensor, size: tuple[int, ...]) -> NDArray[np.uint8]:
-    """(1, C, h, w) logits → (H, W) uint8 labels: bilinear upsampling, then argmax."""
-    up = F.interpolate(logits.float(), size=list(size), mode="bilinear", align_corners=False)
-    return up.argmax(1)[0].to(torch.uint8).cpu().numpy()
-
-
 def _initial(recipe: Recipe, classes: int) -> nn.Module:
     """A fresh network, or the one whose weights the recipe names."""
     if recipe.weights is None:
@@ -234,22 +238,6 @@ def _initial(recipe: Recipe, classes: int) -> nn.Module:
 def _channels_last(network: Any) -> None:
     """Lay out weights channels last, in place (torch's types do not know this form of `to`)."""
     network.to(memory_format=torch.channels_last)
-
-
-def _tensors(samples: CamVid, device: torch.device) -> tuple[Tensor, Tensor]:
-    images, labels = stack(samples)
-    return torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
-
-
-def _rendered(
-    count: int, size: tuple[int, ...], seed: int, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    from rtseg.synthetic import labelled_frames
-    from rtseg.training.datasets import Sample
-
-    frames = labelled_frames(count, size[1], size[0], seed=seed)
-    images, labels = stack(Sample(f"rendered-{i}", *pair) for i, pair in enumerate(frames))
-    return torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
 
 
 def _device(name: str) -> torch.device:

@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
 
 from rtseg.closing import Closing
 from rtseg.errors import OutputError
@@ -23,15 +22,14 @@ def check_output(path: Path, *, inputs: Sequence[Path] = (), overwrite: bool | N
     try:
         if path.is_dir():
             raise OutputError(f"{shown(path)} is a folder; expected the name of a file to write")
-        if not path.parent.is_dir():
-            raise OutputError(f"the folder {shown(path.parent)} does not exist; create it first")
+        folder = Path(os.path.realpath(path)).parent  # of what a link leads to
+        if not folder.is_dir():
+            raise OutputError(f"the folder {shown(folder)} does not exist; create it first")
         if path.exists():
             refuse_inputs((path,), inputs)
             _check_existing(path, overwrite)
-        elif not os.access(path.parent, os.W_OK | os.X_OK):
-            raise OutputError(
-                f"nothing can be written to {shown(path.parent)}; check its permissions"
-            )
+        elif not os.access(folder, os.W_OK | os.X_OK):
+            raise OutputError(f"nothing can be written to {shown(folder)}; check its permissions")
     except OSError as exc:
         raise OutputError(f"{shown(path)} cannot be written: {exc.strerror}") from exc
 
@@ -134,8 +132,7 @@ class OutputFile:
 class BaseSink(Closing, ABC):
     """A sink whose constructor only checks.
 
-    Its output is created by `with`, or by the first `write`; one that was not created is not
-    closed either.
+    Its output is created by the first `write`: a run without a frame leaves what was there.
     """
 
     def __init__(self) -> None:
@@ -157,10 +154,6 @@ class BaseSink(Closing, ABC):
         if not self._is_open:
             self._open()
             self._is_open = True
-
-    def __enter__(self) -> Self:
-        self._ensure_open()
-        return self
 
     def close(self) -> None:
         """Finish the output; a second call does nothing. Raises SinkError."""

@@ -94,6 +94,17 @@ def test_eval_prints_and_writes(rtseg, tmp_path) -> None:
     assert f"mIoU {100 * result['miou']:.2f}" in done.out
 
 
+def test_eval_does_not_overwrite(rtseg, tmp_path) -> None:
+    root = small_camvid(tmp_path / "camvid")
+    copy = tmp_path / "mine.onnx"
+    copy.write_bytes(Model.load("dilanet-m").data)
+    (tmp_path / "old.json").write_text("precious")
+    assert rtseg("eval", copy, "--data", root, "--json", copy, "-y").code == 2
+    assert rtseg("eval", copy, "--data", root, "--json", "old.json").code == 2
+    assert copy.read_bytes() == Model.load("dilanet-m").data
+    assert (tmp_path / "old.json").read_text() == "precious"
+
+
 def test_eval_records_into_a_model_file(rtseg, tmp_path) -> None:
     root = small_camvid(tmp_path / "camvid")
     copy = tmp_path / "mine.onnx"

@@ -206,13 +206,32 @@ def test_bad_input_is_one_sentence_and_code_2(rtseg, clip, tmp_path, name, args,
         ("-o", "o.gif", "--jsonl", "old.jsonl", "--masks", "new", "-y"),
         ("--preset", "warp", "--jsonl", "old.jsonl", "--masks", "new", "-y"),
         ("-o", "same.mp4", "--jsonl", "same.mp4", "-y"),
+        ("-o", "same.mp4", "--jsonl", "new/../same.mp4", "-y"),
+        ("-o", "dangling.mp4", "--jsonl", "old.jsonl", "-y"),
+        ("--classes", "", "--jsonl", "old.jsonl", "-y"),
     ],
 )
 def test_one_bad_output_leaves_the_others_alone(rtseg, clip, tmp_path, args) -> None:
     (tmp_path / "old.jsonl").write_text("precious")
+    (tmp_path / "dangling.mp4").symlink_to("/nowhere/out.mp4")
     assert rtseg("run", clip, *args, *FAST).code == 2
     assert (tmp_path / "old.jsonl").read_text() == "precious"
-    assert [p.name for p in tmp_path.iterdir()] == ["old.jsonl"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["dangling.mp4", "old.jsonl"]
+
+
+def test_a_picture_does_not_take_the_place_of_its_mask(rtseg, tmp_path) -> None:
+    cv2.imwrite(str(tmp_path / "photo.png"), np.full((64, 96, 3), 80, np.uint8))
+    (tmp_path / "res").mkdir()
+    done = rtseg("run", "photo.png", "-o", "res/photo.png", "--masks", "res", *FAST)
+    assert done.code == 2
+    assert "folder of the masks" in done.err
+    assert not list((tmp_path / "res").iterdir())
+
+
+def test_the_input_as_output_is_not_advised_to_be_replaced(rtseg, clip) -> None:
+    done = rtseg("run", clip, "-o", clip)
+    assert done.code == 2
+    assert "input itself" in done.err
 
 
 @pytest.mark.parametrize(

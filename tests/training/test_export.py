@@ -22,7 +22,7 @@ from rtseg.synthetic import labelled_frames  # noqa: E402
 from rtseg.training.checkpoint import load_network  # noqa: E402
 from rtseg.training.datasets import CamVid  # noqa: E402
 from rtseg.training.export import export, fold_batch_norm  # noqa: E402
-from rtseg.training.train import normalise, predict  # noqa: E402
+from rtseg.training.tensors import normalise, predict  # noqa: E402
 
 
 def shipped_weights(name: str) -> Path:

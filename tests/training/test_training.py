@@ -84,7 +84,7 @@ def test_overrides_win_and_unknown_keys_are_errors(tmp_path) -> None:
         load_recipe("no-such-recipe")
     broken = tmp_path / "r.toml"
     broken.write_text("epochs = [")
-    with pytest.raises(RecipeError, match="not TOML"):
+    with pytest.raises(RecipeError, match="not a recipe"):
         load_recipe(broken)
 
 
@@ -190,6 +190,24 @@ def test_resume_continues_bit_for_bit(tiny, tmp_path) -> None:
         assert torch.equal(value, second.network.state_dict()[name]), name
     for name, value in whole.ema.values.items():
         assert torch.equal(value, second.ema.values[name]), name
+
+
+def test_a_changed_recipe_takes_effect_on_resume(tiny, tmp_path) -> None:
+    next(Trainer(recipe(), tiny, tmp_path).train())
+    changed = Trainer(recipe(weight_decay=0.5), tiny, tmp_path, resume=True)
+    assert [g["weight_decay"] for g in changed.optimiser.param_groups] == [0.5, 0.0]
+    with pytest.raises(RecipeError, match="trained with adamw"):
+        Trainer(recipe(optimiser="sgd"), tiny, tmp_path, resume=True)
+
+
+def test_the_folder_is_checked_before_data_is_read(tmp_path) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(RecipeError, match="cannot write to the folder"):
+            Trainer(recipe(), tmp_path / "no data", folder)
+    with pytest.raises(RecipeError, match="not a recipe"):
+        (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
+        load_recipe(tmp_path / "binary.toml")
 
 
 def test_a_run_is_not_overwritten(learnt, tiny) -> None:
