@@ -31,6 +31,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 import results
 
+from rtseg.classes import CAMVID
 from rtseg.hardware import cpu_count
 from rtseg.model import list_models
 from rtseg.overlay import Overlay
@@ -132,7 +133,7 @@ def clip() -> Path:
     with open_source(spec) as source, VideoSink(path, info=source.info) as sink:
         for frame in source:
             nothing = np.zeros((frame.height, frame.width), np.uint8)
-            sink.write(Result(frame, Segmentation(nothing, None), frame.image, {}))  # type: ignore[arg-type]
+            sink.write(Result(frame, Segmentation(nothing, CAMVID), frame.image, {}))
     return path
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from rtseg.classes import LabelSet
-from rtseg.frame import Frame, Picture, Yuv420, size_of
+from rtseg.frame import ColourMatrix, Frame, Picture, Yuv420, size_of
 from rtseg.kernels import cpu
 from rtseg.kernels.tables import BlendTable, blend_table
 from rtseg.segmentation import Segmentation
@@ -177,7 +177,7 @@ def _bgr_layer(key: _Key) -> Layer:
 
 
 @lru_cache(maxsize=64)
-def _yuv_layers(key: _Key, matrix: str, full_range: bool) -> tuple[Layer, Layer, Layer]:
+def _yuv_layers(key: _Key, matrix: ColourMatrix, full_range: bool) -> tuple[Layer, Layer, Layer]:
     """Y at full size; U and V at half, weighted by the opacity of the pixels they cover."""
     colour, opacity = _split(key.sprite)
     height, width = opacity.shape
@@ -185,7 +185,7 @@ def _yuv_layers(key: _Key, matrix: str, full_range: bool) -> tuple[Layer, Layer,
         np.empty((height, width), np.uint8),
         np.empty((height // 2, width // 2), np.uint8),
         np.empty((height // 2, width // 2), np.uint8),
-        matrix,  # type: ignore[arg-type]  # a cache's keys lose the literal
+        matrix,
         full_range,
     )
     cpu.from_bgr(np.ascontiguousarray(colour[..., ::-1]), planes)

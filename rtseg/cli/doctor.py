@@ -6,6 +6,7 @@ import platform
 import sys
 from collections.abc import Iterator
 from importlib import metadata
+from typing import Literal
 
 PACKAGES = (
     "numpy", "numba", "openvino", "onnx", "av", "opencv-python", "pillow", "pydantic",
@@ -84,9 +85,9 @@ def _codecs() -> Iterator[tuple[str, str]]:
     from av.codec import Codec
     from av.error import FFmpegError
 
-    def found(name: str, mode: str) -> bool:
+    def found(name: str, mode: Literal["r", "w"]) -> bool:
         try:
-            Codec(name, mode)  # type: ignore[arg-type]  # "r" or "w"
+            Codec(name, mode)
         except (FFmpegError, ValueError):
             return False
         return True

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from drive import write_drive
 
 from rtseg.cli import main
 
@@ -33,3 +35,9 @@ def rtseg(monkeypatch, capsys, tmp_path) -> Callable[..., Done]:
         return Done(code, *capsys.readouterr())
 
     return call
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory) -> Path:
+    """A short drive with frames at uneven times."""
+    return write_drive(tmp_path_factory.mktemp("clips") / "drive.mp4")
