@@ -9,19 +9,25 @@ from torch import nn
 
 from rtseg.errors import RecipeError
 from rtseg.networks.dilanet import MEDIUM, SMALL, DilaNet
+from rtseg.networks.layers import Sizes
 
 
 class NetworkEntry(NamedTuple):
-    """One row of the registry: name, constructor from the number of classes, input multiple."""
+    """One row of the registry.
+
+    construct: network from the number of classes. sizes: the input sizes it takes.
+    undeployable: why `rtseg export` refuses it; empty if it does not.
+    """
 
     name: str
     construct: Callable[[int], nn.Module]
-    stride: int
+    sizes: Sizes
+    undeployable: str = ""
 
 
 NETWORKS: tuple[NetworkEntry, ...] = (
-    NetworkEntry("dilanet-s", lambda classes: DilaNet(classes, SMALL), DilaNet.stride),
-    NetworkEntry("dilanet-m", lambda classes: DilaNet(classes, MEDIUM), DilaNet.stride),
+    NetworkEntry("dilanet-s", lambda classes: DilaNet(classes, SMALL), DilaNet.sizes),
+    NetworkEntry("dilanet-m", lambda classes: DilaNet(classes, MEDIUM), DilaNet.sizes),
 )
 
 

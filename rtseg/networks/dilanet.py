@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rtseg.networks.layers import ConvNormAct, DilatedBottleneck, initialise
+from rtseg.networks.layers import ConvNormAct, DilatedBottleneck, Sizes, initialise
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,7 @@ MEDIUM = DilaNetConfig(
 class DilaNet(nn.Module):
     """(N, 3, H, W) images → (N, classes, H/4, W/4) logits; H and W are multiples of 8."""
 
-    stride = 8
-    """Input sizes are multiples of this."""
+    sizes = Sizes(8)
     output_stride = 4
 
     def __init__(self, classes: int, config: DilaNetConfig) -> None:
@@ -83,10 +82,7 @@ class DilaNet(nn.Module):
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.shape[-1] % self.stride or x.shape[-2] % self.stride:
-            raise ValueError(
-                f"input of {x.shape[-1]}x{x.shape[-2]}; both must be multiples of {self.stride}"
-            )
+        self.sizes.check(x)
         quarter = self.stem(x)  # (N, stem, H/4, W/4)
         eighth = self.context(self.down(quarter))  # (N, channels, H/8, W/8)
         logits: Tensor = self.decoder(eighth, quarter)

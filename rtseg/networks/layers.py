@@ -2,38 +2,112 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rtseg.errors import InputError
+
+Activation = Literal["relu", "prelu", "none"]
+Pair = int | tuple[int, int]
+"""One number for both axes, or (vertical, horizontal)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The input sizes a network takes: both sides are a multiple of `stride`, plus `offset`, and
+    at least `minimum` pixels."""
+
+    stride: int
+    offset: int = 0
+    minimum: int = 1
+
+    def nearest(self, width: int, height: int) -> tuple[int, int]:
+        """The nearest (width, height) the network takes."""
+        return self._near(width), self._near(height)
+
+    def check(self, x: Tensor) -> None:
+        """Raises InputError, with the nearest valid size, if (N, C, H, W) does not fit."""
+        height, width = x.shape[-2:]
+        if not (self._fits(height) and self._fits(width)):
+            more = f" plus {self.offset}" if self.offset else ""
+            least = f" and at least {self._least}" if self._least > self.stride else ""
+            raise InputError(
+                f"input of {width}x{height}; width and height must be multiples of "
+                f"{self.stride}{more}{least}: the nearest is "
+                "{}x{}".format(*self.nearest(int(width), int(height)))
+            )
+
+    @property
+    def _least(self) -> int:
+        steps = -(-(self.minimum - self.offset) // self.stride)
+        return max(steps, 0 if self.offset else 1) * self.stride + self.offset
+
+    def _near(self, side: int) -> int:
+        step = round((side - self.offset) / self.stride)
+        return max(self._least, step * self.stride + self.offset)
+
+    def _fits(self, side: int) -> bool:
+        return side >= self._least and (side - self.offset) % self.stride == 0
+
+
+def activation(kind: Activation, channels: int) -> list[nn.Module]:
+    """The activation as a list of no or one module. PReLU learns one slope a channel."""
+    if kind == "none":
+        return []
+    return [nn.ReLU(inplace=True) if kind == "relu" else nn.PReLU(channels)]
+
+
+class NormAct(nn.Sequential):
+    """Batch norm → activation, for (N, channels, H, W)."""
+
+    def __init__(self, channels: int, kind: Activation = "relu") -> None:
+        super().__init__(nn.BatchNorm2d(channels), *activation(kind, channels))
+
 
 class ConvNormAct(nn.Sequential):
-    """Convolution without bias → batch norm → ReLU, "same" padding.
+    """Convolution without bias → batch norm → activation, "same" padding.
 
     (N, in_channels, H, W) → (N, out_channels, ceil(H / stride), ceil(W / stride)) for odd kernels.
+    kernel and dilation: one number, or (vertical, horizontal). padding: None for "same".
     """
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        kernel: int = 3,
+        kernel: Pair = 3,
         *,
         stride: int = 1,
-        dilation: int = 1,
+        dilation: Pair = 1,
         groups: int = 1,
-        activation: bool = True,
+        act: Activation = "relu",
+        padding: int | None = None,
+        padding_mode: Literal["zeros", "reflect"] = "zeros",
     ) -> None:
-        padding = dilation * (kernel - 1) // 2
-        layers: list[nn.Module] = [
-            nn.Conv2d(
-                in_channels, out_channels, kernel, stride, padding, dilation, groups, bias=False
-            ),
-            nn.BatchNorm2d(out_channels),
-        ]
-        if activation:
-            layers.append(nn.ReLU(inplace=True))
-        super().__init__(*layers)
+        k, d = pair(kernel), pair(dilation)
+        same = (d[0] * (k[0] - 1) // 2, d[1] * (k[1] - 1) // 2)
+        conv = nn.Conv2d(
+            in_channels, out_channels, k, stride, same if padding is None else padding, d, groups,
+            bias=False, padding_mode=padding_mode,
+        )  # fmt: skip
+        super().__init__(conv, nn.BatchNorm2d(out_channels), *activation(act, out_channels))
+
+
+class Separable(nn.Sequential):
+    """Depthwise 3x3 and pointwise 1x1 convolution, each with batch norm and ReLU.
+
+    Howard et al. 2017, https://arxiv.org/abs/1704.04861. Shapes as `ConvNormAct`.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, stride: int = 1) -> None:
+        super().__init__(
+            ConvNormAct(in_channels, in_channels, stride=stride, groups=in_channels),
+            ConvNormAct(in_channels, out_channels, 1),
+        )
 
 
 class DilatedBottleneck(nn.Module):
@@ -47,15 +121,76 @@ class DilatedBottleneck(nn.Module):
         super().__init__()
         self.reduce = ConvNormAct(channels, mid_channels, 1)
         self.conv = ConvNormAct(mid_channels, mid_channels, 3, dilation=dilation)
-        self.expand = ConvNormAct(mid_channels, channels, 1, activation=False)
+        self.expand = ConvNormAct(mid_channels, channels, 1, act="none")
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(x + self.expand(self.conv(self.reduce(x))))
 
 
+class BasicBlock(nn.Module):
+    """Residual block of two 3x3 convolutions; a strided 1x1 adapts the short cut where needed.
+
+    He et al. 2015, https://arxiv.org/abs/1512.03385.
+    (N, in_channels, H, W) → (N, out_channels, ceil(H / stride), ceil(W / stride)).
+    final: whether the ReLU after the sum is applied.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, stride: int = 1, final: bool = True
+    ) -> None:
+        super().__init__()
+        self.first = ConvNormAct(in_channels, out_channels, stride=stride)
+        self.second = ConvNormAct(out_channels, out_channels, act="none")
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or in_channels != out_channels:
+            self.shortcut = ConvNormAct(in_channels, out_channels, 1, stride=stride, act="none")
+        self.final = final
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.shortcut(x) + self.second(self.first(x))
+        return F.relu(y) if self.final else y
+
+
+class GlobalAverage(nn.Module):
+    """(N, C, H, W) → (N, C, 1, 1), the mean of each channel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3), keepdim=True)
+
+
+class AdaptiveAverage(nn.Module):
+    """(N, C, H, W) → (N, C, bins, bins), the mean of each of bins x bins parts.
+
+    The parts are those of `nn.AdaptiveAvgPool2d`, written as two matrix products: unlike that
+    module, it can be exported with height and width left free.
+    """
+
+    def __init__(self, bins: int) -> None:
+        super().__init__()
+        self.bins = bins
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, columns = self._parts(x, x.shape[-2]), self._parts(x, x.shape[-1])
+        return rows @ x @ columns.T
+
+    def _parts(self, x: Tensor, length: int) -> Tensor:
+        """(bins, length): in each row, one part's equal weights."""
+        part, at = torch.arange(self.bins, device=x.device), torch.arange(length, device=x.device)
+        start = (part * length) // self.bins
+        end = ((part + 1) * length + self.bins - 1) // self.bins
+        inside = ((at >= start[:, None]) & (at < end[:, None])).to(x.dtype)
+        return inside / inside.sum(1, keepdim=True)
+
+
+def pair(value: Pair) -> tuple[int, int]:
+    """(vertical, horizontal)."""
+    return (value, value) if isinstance(value, int) else value
+
+
 def initialise(network: nn.Module) -> None:
     """Kaiming-normal convolutions; residual branches start at zero, so a block starts as identity.
 
+    Transposed convolutions keep what they were made with.
     He et al. 2015, https://arxiv.org/abs/1502.01852; Goyal et al. 2017,
     https://arxiv.org/abs/1706.02677, section 5.1.
     """
@@ -65,32 +200,12 @@ def initialise(network: nn.Module) -> None:
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, DilatedBottleneck):
-            norm = module.expand[1]
-            assert isinstance(norm, nn.BatchNorm2d)
-            nn.init.zeros_(norm.weight)
+            _zero_gain(module.expand)
+        elif isinstance(module, BasicBlock):
+            _zero_gain(module.second)
 
 
-def count_parameters(network: nn.Module) -> int:
-    """Number of trainable values."""
-    return sum(p.numel() for p in network.parameters() if p.requires_grad)
-
-
-@torch.no_grad()
-def count_macs(network: nn.Module, width: int, height: int) -> int:
-    """Multiply-accumulates of all convolutions for one (1, 3, height, width) input."""
-    total = 0
-
-    def add(module: nn.Module, _inputs: object, output: Tensor) -> None:
-        nonlocal total
-        assert isinstance(module, nn.Conv2d)
-        total += module.weight.numel() * output.shape[-2] * output.shape[-1]
-
-    convs = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
-    hooks = [m.register_forward_hook(add) for m in convs]
-    was_training = network.training
-    weight = next(network.parameters())
-    network.eval()(torch.zeros(1, 3, height, width, dtype=weight.dtype, device=weight.device))
-    network.train(was_training)
-    for hook in hooks:
-        hook.remove()
-    return total
+def _zero_gain(layer: ConvNormAct) -> None:
+    norm = layer[1]
+    assert isinstance(norm, nn.BatchNorm2d)
+    nn.init.zeros_(norm.weight)

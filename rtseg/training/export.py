@@ -17,7 +17,8 @@ from rtseg.contract import Contract, classes_of
 from rtseg.errors import ModelError
 from rtseg.files import write_atomically
 from rtseg.model import digest, with_contract
-from rtseg.networks.layers import count_macs, count_parameters
+from rtseg.networks import entry
+from rtseg.networks.counting import count_macs, count_parameters
 from rtseg.training.checkpoint import load_network
 from rtseg.training.tensors import MEAN, STD
 
@@ -39,19 +40,24 @@ def export(
 ) -> Contract:
     """Write the model file for trained `weights` (safetensors) and return its contract.
 
-    trained_size: (width, height) of the training images. training, licence: sentences for the
+    trained_size: (width, height) of the training images; the nearest that the network takes goes
+    into the contract. training, licence: sentences for the
     contract. Raises ModelError if the weights do not fit the network they name, OutputError.
     """
     network, architecture = load_network(weights)
+    row = entry(architecture)
+    if row.undeployable:
+        raise ModelError(f"{architecture} cannot be deployed: {row.undeployable}")
+    trained_size = row.sizes.nearest(*trained_size)
     parameters = count_parameters(network)
     gmacs = count_macs(network, *trained_size) / 1e9
-    stride, output_stride = int(_attribute(network, "stride")), _attribute(network, "output_stride")
+    stride = row.sizes.stride
     try:
         contract = Contract(
             name=name or architecture,
             network=architecture,
             stride=stride,
-            output_stride=output_stride,
+            output_stride=_output_stride(network),
             trained_size=trained_size,
             mean=MEAN,
             std=STD,
@@ -131,7 +137,7 @@ def to_onnx(network: nn.Module, example: tuple[int, int]) -> onnx.ModelProto:
     return proto
 
 
-def _attribute(network: nn.Module, name: str) -> int:
-    value = getattr(network, name)
+def _output_stride(network: nn.Module) -> int:
+    value = network.output_stride
     assert isinstance(value, int)
     return value

@@ -7,9 +7,9 @@ import pytest
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
-from rtseg.errors import RecipeError  # noqa: E402
+from rtseg.errors import InputError, RecipeError  # noqa: E402
 from rtseg.networks import NETWORKS, build  # noqa: E402
-from rtseg.networks.layers import count_macs, count_parameters  # noqa: E402
+from rtseg.networks.counting import count_macs, count_parameters  # noqa: E402
 
 NAMES = [row.name for row in NETWORKS]
 
@@ -43,7 +43,7 @@ def test_eval_is_deterministic_and_independent_of_the_batch(network) -> None:
 
 
 def test_a_size_off_the_stride_is_refused(network) -> None:
-    with pytest.raises(ValueError, match="multiples of 8"):
+    with pytest.raises(InputError, match="multiples of 8"):
         network(torch.zeros(1, 3, 33, 40))
 
 
