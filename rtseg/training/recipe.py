@@ -11,6 +11,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rtseg.errors import RecipeError
+from rtseg.training.augmentation.settings import AugmentSettings
+from rtseg.training.loss_terms import DEFAULT_LOSSES, LossTerm
 
 
 class Stage(BaseModel):
@@ -55,10 +57,8 @@ class Recipe(BaseModel):
     weight_decay: float = Field(default=0.01, ge=0)
     warmup: int = Field(default=200, ge=0, description="iterations of linear warm-up")
     power: float = Field(default=0.9, gt=0, description="exponent of the poly schedule")
-    class_weights: bool = True
-    rotation: float = 3.0
-    flip: bool = True
-    colour: float = Field(default=0.4, ge=0, le=1)
+    losses: tuple[LossTerm, ...] = Field(default=DEFAULT_LOSSES, min_length=1)
+    augment: AugmentSettings = AugmentSettings()
     rendered: int = Field(default=0, ge=0, description="synthetic frames added to each epoch")
     ema: float = Field(default=0.998, ge=0, lt=1)
     amp: Literal["none", "bf16"] = "none"
@@ -86,14 +86,15 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     try:
         values = tomllib.loads(_find(path).read_text())
         for text in overrides:
-            values |= _override(text)
+            values = _merged(values, _override(text))
         return Recipe.model_validate(values)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as exc:
         raise RecipeError(f"{path} is not a recipe in TOML: {exc}") from exc
     except ValidationError as exc:
         first: Any = exc.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise RecipeError(f"{path}: {key or 'recipe'}: {first['msg']}") from exc
+        got = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
+        raise RecipeError(f"{path}: {key or 'recipe'}: {first['msg']}{got}") from exc
 
 
 def shipped_recipes() -> list[str]:
@@ -121,4 +122,18 @@ def _override(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(f"{key} = {value}")
     except tomllib.TOMLDecodeError:  # a bare word is a string
-        return {key.strip(): value.strip()}
+        nested: Any = value.strip()
+        for part in reversed(key.split(".")):
+            nested = {part.strip(): nested}
+        return dict(nested)
+
+
+def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """`values` with `changes` laid over them; tables are merged, all else is replaced."""
+    merged = dict(values)
+    for key, new in changes.items():
+        old = values.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            new = _merged(old, new)
+        merged[key] = new
+    return merged

@@ -25,10 +25,11 @@ from rtseg.files import write_atomically
 from rtseg.metrics import ConfusionMatrix
 from rtseg.networks import build, entry
 from rtseg.training import checkpoint
-from rtseg.training.augment import Augmentation, augment
+from rtseg.training.augmentation.apply import augment
 from rtseg.training.checkpoint import Ema
+from rtseg.training.class_weights import count_classes
 from rtseg.training.datasets import CamVid
-from rtseg.training.losses import cross_entropy, log_frequency_weights
+from rtseg.training.loss_sum import LossSum
 from rtseg.training.recipe import Recipe
 from rtseg.training.tensors import normalise, predict, rendered_tensors, split_tensors
 
@@ -58,7 +59,7 @@ class Trainer:
         _channels_last(self.network.to(self.device))
         self.optimiser = _optimiser(self.network, recipe)
         self.ema = Ema(self.network, recipe.ema)
-        self.weights = self._class_weights()
+        self.loss = self._loss()
         self.epoch, self.best = 0, 0.0
         self.steps = len(self.images) // recipe.batch
         if self.steps == 0:
@@ -106,14 +107,16 @@ class Trainer:
 
     def _train_step(self, forward: Any, batch: Tensor, iteration: int) -> float:
         stage = self.recipe.stage_at(iteration / (self.recipe.epochs * self.steps))
-        how = Augmentation(stage.scale, self.recipe.rotation, self.recipe.flip, self.recipe.colour)
-        images, labels = augment(self.images[batch], self.labels[batch], stage.crop, how, self.rng)
+        images, labels = augment(
+            self.images[batch], self.labels[batch], self.recipe.augment, self.rng,
+            crop=stage.crop, scale=stage.scale,
+        )  # fmt: skip
         for group in self._groups:
             group["lr"] = self._learning_rate(iteration)
         amp = self.recipe.amp == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=amp):
             logits = forward(normalise(images))
-        loss = cross_entropy(logits, labels, self.weights)
+        loss = self.loss(logits, labels)
         value = float(loss.detach())
         if not np.isfinite(value):
             raise TrainingError(
@@ -163,10 +166,9 @@ class Trainer:
         images, labels = zip(*parts, strict=True)
         return torch.cat(images), torch.cat(labels)
 
-    def _class_weights(self) -> Tensor | None:
-        if not self.recipe.class_weights:
-            return None
-        return log_frequency_weights(self.labels, self.classes).to(self.device)
+    def _loss(self) -> LossSum:
+        counts = count_classes((m.cpu().numpy() for m in self.labels), self.classes)
+        return LossSum(self.recipe.losses, counts, CAMVID, self.device)
 
     def _start(self, resume: bool) -> dict[str, Any] | None:
         """Make the folder of the run; the checkpoint to go on from, before any data is read."""
@@ -250,10 +252,14 @@ def _device(name: str) -> torch.device:
 
 
 def _check_crops(recipe: Recipe) -> None:
-    stride = entry(recipe.network).stride
-    for stage in recipe.stages:
-        if any(side % stride for side in stage.crop):
-            raise RecipeError(f"crop {stage.crop}; {recipe.network} takes multiples of {stride}")
+    sizes = entry(recipe.network).sizes
+    for height, width in (stage.crop for stage in recipe.stages):
+        near = sizes.nearest(width, height)
+        if near != (width, height):
+            raise RecipeError(
+                f"crop {(height, width)}; {recipe.network} takes multiples of {sizes.stride}: the "
+                f"nearest is {near[::-1]}"
+            )
 
 
 def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

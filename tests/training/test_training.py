@@ -1,9 +1,8 @@
-"""Losses, recipes, and a run of the loop that learns, resumes and refuses."""
+"""Recipes, and a run of the loop that learns, resumes and refuses."""
 
 from __future__ import annotations
 
 import csv
-import math
 from pathlib import Path
 
 import numpy as np
@@ -15,39 +14,8 @@ torch = pytest.importorskip("torch")
 from rtseg.errors import ModelError, RecipeError, TrainingError  # noqa: E402
 from rtseg.training.checkpoint import Ema, load_network  # noqa: E402
 from rtseg.training.datasets import CamVid  # noqa: E402
-from rtseg.training.losses import cross_entropy, log_frequency_weights  # noqa: E402
 from rtseg.training.recipe import Recipe, load_recipe, shipped_recipes  # noqa: E402
 from rtseg.training.train import Trainer  # noqa: E402
-
-# Losses
-
-
-def test_cross_entropy_ignores_255() -> None:
-    logits = torch.randn(1, 3, 4, 4)
-    labels = torch.randint(0, 3, (1, 4, 4))
-    labels[0, 0] = 255
-    inside = torch.nn.functional.cross_entropy(logits[:, :, 1:], labels[:, 1:])
-    torch.testing.assert_close(cross_entropy(logits, labels), inside)
-
-
-def test_an_all_ignored_batch_has_no_loss_and_no_nan() -> None:
-    logits = torch.randn(1, 3, 4, 4, requires_grad=True)
-    loss = cross_entropy(logits, torch.full((1, 4, 4), 255))
-    loss.backward()
-    assert loss.item() == 0
-    assert torch.equal(logits.grad, torch.zeros_like(logits))
-
-
-def test_logits_are_upsampled_to_the_labels() -> None:
-    loss = cross_entropy(torch.zeros(1, 4, 2, 2), torch.zeros(1, 8, 8, dtype=torch.long))
-    assert float(loss) == pytest.approx(math.log(4))
-
-
-def test_log_frequency_weights_follow_the_formula() -> None:
-    labels = torch.tensor([0, 0, 0, 1, 255, 255])
-    weights = log_frequency_weights(labels, 3)
-    expected = [1 / math.log(1.1 + p) for p in (0.75, 0.25, 0.0)]
-    assert weights.tolist() == pytest.approx(expected)
 
 
 def test_ema_follows_and_copies_counters() -> None:
@@ -145,7 +113,8 @@ def tiny(tmp_path_factory) -> Path:
 def recipe(**values: object) -> Recipe:
     defaults = {
         "network": "dilanet-s", "epochs": 4, "batch": 2, "learning_rate": 3e-3, "warmup": 2,
-        "class_weights": False, "ema": 0.5, "evaluate_every": 2, "colour": 0.1,
+        "losses": [{"name": "cross_entropy"}], "ema": 0.5, "evaluate_every": 2,
+        "augment": {"colour": 0.1},
         "stages": [{"until": 1.0, "crop": (64, 80), "scale": (0.9, 1.1)}],
     }  # fmt: skip
     return Recipe.model_validate(defaults | values)
