@@ -21,9 +21,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 import results
-from interleave import interleaved, summary
 
 from rtseg.backends import Precision, build_engine
+from rtseg.interleave import interleaved, summary
 from rtseg.model import Model, list_models
 
 TINY = os.environ.get("RTSEG_BENCH_TINY") == "1"

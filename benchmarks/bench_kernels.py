@@ -24,10 +24,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 import results
 import scenes
-from interleave import interleaved, summary
 
 from rtseg.classes import CAMVID
 from rtseg.frame import Yuv420
+from rtseg.interleave import interleaved, summary
 from rtseg.kernels import cpu
 from rtseg.kernels.tables import blend_table
 

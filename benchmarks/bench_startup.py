@@ -23,7 +23,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 import results
-from interleave import interleaved
+
+from rtseg.interleave import interleaved
 
 TINY = os.environ.get("RTSEG_BENCH_TINY") == "1"
 SIZE = "160x96" if TINY else "1280x720"

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from rtseg.classes import CAMVID
 from rtseg.contract import Contract, classes_of
 from rtseg.errors import ModelError
 from rtseg.files import write_atomically
 from rtseg.model import digest, with_contract
-from rtseg.networks import entry
+from rtseg.networks import NetworkEntry, entry
 from rtseg.networks.counting import count_macs, count_parameters
 from rtseg.training.checkpoint import load_network
+from rtseg.training.folding import fold_batch_norm
 from rtseg.training.tensors import MEAN, STD
 
 if TYPE_CHECKING:
@@ -40,31 +40,49 @@ def export(
 ) -> Contract:
     """Write the model file for trained `weights` (safetensors) and return its contract.
 
-    trained_size: (width, height) of the training images; the nearest that the network takes goes
-    into the contract. training, licence: sentences for the
-    contract. Raises ModelError if the weights do not fit the network they name, OutputError.
+    name: of the model; the network's by default. Raises ModelError if the weights do not fit the
+    network they name, or that network cannot be deployed; OutputError. The rest: `model_file`.
     """
     network, architecture = load_network(weights)
-    row = entry(architecture)
-    if row.undeployable:
-        raise ModelError(f"{architecture} cannot be deployed: {row.undeployable}")
-    trained_size = row.sizes.nearest(*trained_size)
-    parameters = count_parameters(network)
-    gmacs = count_macs(network, *trained_size) / 1e9
-    stride = row.sizes.stride
+    data, contract = model_file(
+        network, architecture, name=name or architecture, trained_size=trained_size,
+        training=training, licence=licence,
+    )  # fmt: skip
+    write_atomically(out, data)
+    return contract
+
+
+def model_file(
+    network: nn.Module,
+    architecture: str,
+    *,
+    name: str,
+    trained_size: tuple[int, int],
+    training: str,
+    licence: str,
+) -> tuple[bytes, Contract]:
+    """The bytes of the model file of a network of that architecture, and the contract in it.
+
+    The network is folded and halved in place. trained_size: (width, height) of the training
+    images; the nearest that the network takes goes into the contract. training, licence: sentences
+    for the contract. Raises ModelError.
+    """
+    row = _deployable_entry(architecture)
+    size = row.sizes.nearest(*trained_size)
+    parameters, macs = count_parameters(network), count_macs(network, *size)
     try:
         contract = Contract(
-            name=name or architecture,
+            name=name,
             network=architecture,
-            stride=stride,
+            stride=row.sizes.stride,
             output_stride=_output_stride(network),
-            trained_size=trained_size,
+            trained_size=size,
             mean=MEAN,
             std=STD,
             label_set=CAMVID.name,
             classes=classes_of(CAMVID),
             parameters=parameters,
-            gmacs=round(gmacs, 4),
+            gmacs=round(macs / 1e9, 4),
             training=training,
             licence=licence,
             sha256="0" * 64,  # of the graph and of all above, below
@@ -72,22 +90,25 @@ def export(
     except ValidationError as exc:
         first = exc.errors()[0]
         raise ModelError(f"{first['loc'][0]} {first['input']!r}: {first['msg']}") from exc
-    graph = to_onnx(deployable(network), (stride * 8, stride * 8))
+    graph = to_onnx(deployable(network), row.sizes.stride)
     contract = contract.model_copy(update={"sha256": digest(graph, contract)})
-    write_atomically(out, with_contract(graph, contract))
-    return contract
+    return with_contract(graph, contract), contract
 
 
-def fold_batch_norm(network: nn.Module) -> None:
-    """Fold every batch norm that follows a convolution in an `nn.Sequential` into it, in place."""
-    for child in network.children():
-        fold_batch_norm(child)
-    if not isinstance(network, nn.Sequential):
-        return
-    for i in range(len(network) - 1):
-        conv, norm = network[i], network[i + 1]
-        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-            network[i], network[i + 1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
+def export_graph(weights: Path) -> onnx.ModelProto:
+    """The graph that `export` would write for these weights, without a contract.
+
+    Raises ModelError as `export` does.
+    """
+    network, architecture = load_network(weights)
+    return to_onnx(deployable(network), _deployable_entry(architecture).sizes.stride)
+
+
+def _deployable_entry(name: str) -> NetworkEntry:
+    row = entry(name)
+    if row.undeployable:
+        raise ModelError(f"{name} cannot be deployed: {row.undeployable}")
+    return row
 
 
 class Deployed(nn.Module):
@@ -111,24 +132,29 @@ def deployable(network: nn.Module) -> nn.Module:
     return Deployed(network).eval()
 
 
-def to_onnx(network: nn.Module, example: tuple[int, int]) -> onnx.ModelProto:
-    """Export with free height and width; `example` (width, height) only traces the graph."""
-    image = torch.zeros(1, 3, example[1], example[0], dtype=torch.half)
-    free = torch.export.Dim.DYNAMIC
+def to_onnx(network: nn.Module, stride: int) -> onnx.ModelProto:
+    """Export with free height and width, multiples of `stride`. Raises ModelError."""
+    # That they are multiples is said to the tracer, which can then tell equal sizes: H / 2 of a
+    # pooling and (H - 1) / 2 + 1 of a strided convolution.
+    free = {axis: stride * torch.export.Dim(f"steps{axis}", min=2, max=4096) for axis in (2, 3)}
+    example = torch.zeros(1, 3, 6 * stride, 8 * stride, dtype=torch.half)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():  # of the exporter's own libraries
-        warnings.simplefilter("ignore")
-        program: Any = torch.onnx.export(
-            network,
-            (image,),
-            input_names=["image"],
-            output_names=["logits"],
-            opset_version=OPSET,
-            dynamic_shapes=({2: free, 3: free},),
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
+    try:
+        with warnings.catch_warnings():  # of the exporter's own libraries
+            warnings.simplefilter("ignore")
+            program: Any = torch.onnx.export(
+                network,
+                (example,),
+                input_names=["image"],
+                output_names=["logits"],
+                opset_version=OPSET,
+                dynamic_shapes=(free,),
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as exc:
+        raise ModelError(f"the network cannot be exported: {_cause(exc)}") from exc
     proto: onnx.ModelProto = program.model_proto
     for node in proto.graph.node:  # stack traces with paths of the exporting machine
         del node.metadata_props[:]
@@ -141,3 +167,10 @@ def _output_stride(network: nn.Module) -> int:
     value = network.output_stride
     assert isinstance(value, int)
     return value
+
+
+def _cause(exc: BaseException) -> str:
+    """What went wrong in the first place: the exporter wraps it in advice."""
+    while exc.__cause__ is not None:
+        exc = exc.__cause__
+    return " ".join(str(exc).split())[:300]

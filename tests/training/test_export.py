@@ -21,7 +21,7 @@ from rtseg.segmenter import Segmenter  # noqa: E402
 from rtseg.synthetic import labelled_frames  # noqa: E402
 from rtseg.training.checkpoint import load_network  # noqa: E402
 from rtseg.training.datasets import CamVid  # noqa: E402
-from rtseg.training.export import export, fold_batch_norm  # noqa: E402
+from rtseg.training.export import export  # noqa: E402
 from rtseg.training.tensors import normalise, predict  # noqa: E402
 
 
@@ -77,26 +77,6 @@ def test_nothing_of_the_exporting_machine_is_left(exported) -> None:
     graph = onnx.load_model(exported)
     assert str(Path.cwd()).encode() not in exported.read_bytes()
     assert not any(node.doc_string or node.metadata_props for node in graph.graph.node)
-
-
-def test_folding_keeps_the_function() -> None:
-    torch.manual_seed(0)
-    network = build("dilanet-s", 11)
-    with torch.no_grad():  # statistics and gains as after training
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.weight.uniform_(0.5, 1.5)
-                module.bias.normal_()
-                module.running_mean.normal_()
-                module.running_var.uniform_(0.5, 2)
-    network.eval()
-    image = torch.randn(1, 3, 64, 64)
-    with torch.no_grad():
-        before = network(image)
-        fold_batch_norm(network)
-        after = network(image)
-    assert not any(isinstance(m, nn.BatchNorm2d) for m in network.modules())
-    torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-3)
 
 
 def test_weights_load_strictly(tmp_path) -> None:
