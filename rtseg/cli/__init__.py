@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from rtseg.cli import demo, doctor, evaluate, export, models, run, train
+from rtseg.cli import data, demo, doctor, evaluate, export, models, networks, run, train
 from rtseg.errors import RtsegError
 
 app = typer.Typer(
@@ -45,6 +45,8 @@ app.command("doctor")(doctor.doctor)
 app.command("eval")(evaluate.evaluate_command)
 app.command("train")(train.train)
 app.command("export")(export.export_command)
+app.command("networks")(networks.networks)
+app.add_typer(data.data_app, name="data")
 
 
 def main() -> None:

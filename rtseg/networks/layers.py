@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rtseg.errors import InputError
+from rtseg.networks.upsampling import Transposed
 
 Activation = Literal["relu", "prelu", "none"]
 Pair = int | tuple[int, int]
@@ -97,19 +98,6 @@ class ConvNormAct(nn.Sequential):
         super().__init__(conv, nn.BatchNorm2d(out_channels), *activation(act, out_channels))
 
 
-class Separable(nn.Sequential):
-    """Depthwise 3x3 and pointwise 1x1 convolution, each with batch norm and ReLU.
-
-    Howard et al. 2017, https://arxiv.org/abs/1704.04861. Shapes as `ConvNormAct`.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, *, stride: int = 1) -> None:
-        super().__init__(
-            ConvNormAct(in_channels, in_channels, stride=stride, groups=in_channels),
-            ConvNormAct(in_channels, out_channels, 1),
-        )
-
-
 class DilatedBottleneck(nn.Module):
     """Residual bottleneck: 1x1 reduce → dilated 3x3 → 1x1 expand, added to the input, ReLU.
 
@@ -149,6 +137,60 @@ class BasicBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.shortcut(x) + self.second(self.first(x))
         return F.relu(y) if self.final else y
+
+
+class PooledConv(nn.Module):
+    """3x3 convolution with stride 2 beside a 2x2 max pool, concatenated; batch norm, activation.
+
+    The downsampling of ENet, Paszke et al. 2016, https://arxiv.org/abs/1606.02147, figure 2a.
+    (N, in_channels, H, W) → (N, out_channels, H/2, W/2); the last in_channels are the pooled ones.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, act: Activation = "relu") -> None:
+        super().__init__()
+        self.conv = ConvNormAct(in_channels, out_channels - in_channels, stride=2, act="none")
+        # Normalised before the concatenation: the same, and the convolution's can be folded.
+        self.pool = nn.Sequential(nn.MaxPool2d(2), nn.BatchNorm2d(in_channels))
+        self.act = nn.Sequential(*activation(act, out_channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.act(torch.cat((self.conv(x), self.pool(x)), 1))
+        return y
+
+
+class TransposedNormAct(nn.Sequential):
+    """3x3 transposed convolution with stride 2 → batch norm → ReLU.
+
+    (N, in_channels, H, W) → (N, out_channels, 2H, 2W). Its uneven cover is that of the networks
+    that were published with it (ENet, ERFNet); see `Transposed`.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(
+            Transposed(in_channels, out_channels, 3, bias=False, uneven=True),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(inplace=True),
+        )
+
+
+class ConvDropout(nn.Sequential):
+    """Convolution → ReLU → dropout of one half: a fully connected layer of VGG-16 as a convolution.
+
+    Long et al. 2014, https://arxiv.org/abs/1411.4038, section 3.1. "Same" padding, odd kernels:
+    (N, in_channels, H, W) → (N, out_channels, H, W). Without batch norm: its statistics in training
+    are those of values dropped at random, and would not be those in use
+    (Li et al. 2018, https://arxiv.org/abs/1801.05134).
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int = 1, *, dilation: int = 1
+    ) -> None:
+        padding = dilation * (kernel - 1) // 2
+        super().__init__(
+            nn.Conv2d(in_channels, out_channels, kernel, padding=padding, dilation=dilation),
+            nn.ReLU(inplace=True),
+            nn.Dropout(0.5),
+        )
 
 
 class GlobalAverage(nn.Module):

@@ -1,7 +1,7 @@
 """Upsampling as interchangeable modules: (N, C, H, W) → (N, C, scale·H, scale·W).
 
-All are called as `up(x, where)`, by position. `where` is what `MaxPool` remembered of the encoder; only
-`MaxUnpool` needs it, the others ignore it.
+All are called as `up(x, where)`, by position. `where` is what `MaxPool` remembered of the encoder;
+only `MaxUnpool` needs it, the others ignore it.
 """
 
 from __future__ import annotations
@@ -82,22 +82,26 @@ class BedOfNails(nn.Module):
 class MaxPool(nn.Module):
     """2x2 max pooling with stride 2 that says where each maximum was.
 
-    (N, C, H, W) → (N, C, H/2, W/2) and `where`, (N, C, 4, H/2, W/2) of the same dtype: 1 at the
-    cell's position of the maximum (upper left, upper right, lower left, lower right), else 0. Of
-    equal values the first counts, as in `nn.MaxPool2d(2, return_indices=True)`. Made of slices and
+    (N, C, H, W) → (N, C, H/2, W/2) and `where`, (N, C, H, W) of the same dtype: in each cell, 1 at
+    the maximum and 0 elsewhere. Of equal values the first counts, as in
+    `nn.MaxPool2d(2, return_indices=True)`: after a ReLU, equal zeros are common. Made of
     comparisons, which every engine has; indices it would not have.
     """
 
+    rank: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = nn.MaxPool2d(2)
+        rank = torch.tensor([4.0, 3.0, 2.0, 1.0]).view(1, 4, 1, 1)
+        self.register_buffer("rank", rank, persistent=False)
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        cells = [x[:, :, row::2, column::2] for row in (0, 1) for column in (0, 1)]
-        top = torch.maximum(torch.maximum(cells[0], cells[1]), torch.maximum(cells[2], cells[3]))
-        where: list[Tensor] = []
-        free = torch.ones_like(top)
-        for cell in cells[:3]:
-            hit = (cell >= top).to(x.dtype) * free
-            free = free - hit
-            where.append(hit)
-        return top, torch.stack([*where, free], 2)
+        top = self.pool(x)
+        # The first of a cell's maxima has the highest rank among them.
+        ranks = F.pixel_shuffle(self.rank.to(x.dtype).expand(-1, -1, *top.shape[-2:]), 2)
+        ranked = (x >= _twice(top)).to(x.dtype) * ranks
+        return top, (ranked >= _twice(self.pool(ranked))).to(x.dtype)
 
 
 class MaxUnpool(nn.Module):
@@ -105,11 +109,15 @@ class MaxUnpool(nn.Module):
 
     Zeiler & Fergus 2013, https://arxiv.org/abs/1311.2901; in a segmentation network
     Badrinarayanan et al. 2015, https://arxiv.org/abs/1511.00561.
-    x: (N, C, H, W); where: (N, C, 4, H, W) of `MaxPool`. → (N, C, 2H, 2W).
+    x: (N, C, H, W); where: (N, C, 2H, 2W) of `MaxPool`. → (N, C, 2H, 2W).
     """
 
     def forward(self, x: Tensor, where: Tensor) -> Tensor:
-        return F.pixel_shuffle((x.unsqueeze(2) * where).flatten(1, 2), 2)
+        return _twice(x) * where
+
+
+def _twice(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
 class Transposed(nn.ConvTranspose2d):

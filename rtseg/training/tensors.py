@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from rtseg.networks import NetworkEntry
+
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 """RGB mean and standard deviation, on a 0–1 scale; they go into the model file's contract."""
@@ -42,6 +44,22 @@ def normalise(images: Tensor) -> Tensor:
     mean = images.new_tensor(MEAN).view(1, 3, 1, 1)
     std = images.new_tensor(STD).view(1, 3, 1, 1)
     return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
+
+
+def fitted(images: Tensor, row: NetworkEntry) -> Tensor:
+    """(N, 3, H, W) images as an input that a network takes and whose logits cover all of them.
+
+    Resized to the nearest valid size. A network that gives no logits for a margin gets the image
+    mirrored there, as U-Net's "overlap-tile" has it (https://arxiv.org/abs/1505.04597, section 2).
+    """
+    m = row.margin
+    least = m + row.sizes.stride if m else 0  # a mirror needs more than the margin to show
+    height, width = (max(side, least) + 2 * m for side in images.shape[-2:])
+    width, height = row.sizes.nearest(width, height)
+    size = (height - 2 * m, width - 2 * m)
+    if images.shape[-2:] != size:
+        images = F.interpolate(images, size=size, mode="bilinear", align_corners=False)
+    return F.pad(images, (m, m, m, m), mode="reflect") if m else images
 
 
 def predict(logits: Tensor, size: tuple[int, ...]) -> NDArray[np.uint8]:

@@ -31,7 +31,13 @@ from rtseg.training.class_weights import count_classes
 from rtseg.training.datasets import CamVid
 from rtseg.training.loss_sum import LossSum
 from rtseg.training.recipe import Recipe
-from rtseg.training.tensors import normalise, predict, rendered_tensors, split_tensors
+from rtseg.training.tensors import (
+    fitted,
+    normalise,
+    predict,
+    rendered_tensors,
+    split_tensors,
+)
 
 
 class Trainer:
@@ -48,6 +54,7 @@ class Trainer:
         self, recipe: Recipe, data: Path, out: Path, *, resume: bool = False, device: str = "cpu"
     ) -> None:
         self.recipe, self.out, self.device = recipe, out, _device(device)
+        self.row = entry(recipe.network)
         self.classes = len(CAMVID)
         torch.manual_seed(recipe.seed)  # before the weights are drawn
         self.network = _initial(recipe, self.classes)
@@ -116,7 +123,8 @@ class Trainer:
         amp = self.recipe.amp == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=amp):
             logits = forward(normalise(images))
-        loss = self.loss(logits, labels)
+        inside = slice(self.row.margin, -self.row.margin or None)  # where there are logits
+        loss = self.loss(logits, labels[:, inside, inside])
         value = float(loss.detach())
         if not np.isfinite(value):
             raise TrainingError(
@@ -146,7 +154,7 @@ class Trainer:
         _channels_last(network.eval())
         matrix = ConfusionMatrix(self.classes)
         for image, truth in zip(self.val_images, self.val_labels, strict=True):
-            logits = network(normalise(image[None].float() / 255.0))
+            logits = network(fitted(normalise(image[None].float() / 255.0), self.row))
             matrix.add(truth.cpu().numpy(), predict(logits, truth.shape))
         miou = matrix.miou()
         if miou > self.best:

@@ -16,7 +16,7 @@ from rtseg.model import Model, list_models
 def test_version_and_help(rtseg) -> None:
     assert rtseg("--version").out.strip() == f"rtseg {__version__}"
     help_text = rtseg("--help").out
-    for name in ("run", "demo", "models", "doctor", "eval", "train", "export"):
+    for name in ("run", "demo", "models", "doctor", "eval", "train", "export", "networks", "data"):
         assert name in help_text
     assert rtseg("run", "--help").code == 0
 

@@ -1,4 +1,4 @@
-"""DilaNet's contract: shapes, strides, sizes, parameters, what it is made of."""
+"""DilaNet: size, what it is made of, what it sees. What all networks keep is in contract.py."""
 
 from __future__ import annotations
 
@@ -7,44 +7,17 @@ import pytest
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
-from rtseg.errors import InputError, RecipeError  # noqa: E402
-from rtseg.networks import NETWORKS, build  # noqa: E402
+from rtseg.errors import RecipeError  # noqa: E402
+from rtseg.networks import build  # noqa: E402
 from rtseg.networks.counting import count_macs, count_parameters  # noqa: E402
 
-NAMES = [row.name for row in NETWORKS]
+NAMES = ["dilanet-s", "dilanet-m"]
 
 
 @pytest.fixture(params=NAMES)
 def network(request) -> nn.Module:
     torch.manual_seed(0)
     return build(request.param, 11)
-
-
-def test_logits_have_the_output_stride(network) -> None:
-    logits = network.eval()(torch.zeros(2, 3, 40, 56))
-    assert logits.shape == (2, 11, 40 // network.output_stride, 56 // network.output_stride)
-
-
-def test_gradients_reach_every_parameter(network) -> None:
-    # Residual branches start at zero: open them, as training does.
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.ones_(module.weight)
-    network.train()(torch.randn(2, 3, 64, 64)).square().mean().backward()
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
-
-
-def test_eval_is_deterministic_and_independent_of_the_batch(network) -> None:
-    images = torch.randn(3, 3, 32, 48)
-    network.eval()
-    with torch.no_grad():
-        together, alone = network(images), network(images[1:2])
-    torch.testing.assert_close(together[1:2], alone, rtol=1e-4, atol=1e-5)
-
-
-def test_a_size_off_the_stride_is_refused(network) -> None:
-    with pytest.raises(InputError, match="multiples of 8"):
-        network(torch.zeros(1, 3, 33, 40))
 
 
 def test_built_for_engines(network) -> None:
@@ -79,11 +52,6 @@ def test_size(name, parameters, gmacs) -> None:
     network = build(name, 11)
     assert count_parameters(network) == parameters
     assert count_macs(network, 480, 360) / 1e9 == pytest.approx(gmacs, abs=0.001)
-
-
-def test_macs_against_counting_by_hand() -> None:
-    conv = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1))
-    assert count_macs(conv, 20, 10) == 8 * 3 * 9 * 10 * 5
 
 
 def test_unknown_network() -> None:

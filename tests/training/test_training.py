@@ -146,6 +146,16 @@ def test_best_weights_load_strictly(learnt, tmp_path) -> None:
         load_network(tmp_path / "bad.safetensors")
 
 
+@pytest.mark.parametrize(("name", "crop"), [("fcdensenet56", 64), ("unet-valid", 188)])
+def test_a_network_that_takes_other_sizes_than_the_data(tiny, tmp_path, name, crop) -> None:
+    """Crops are of its sizes; validation fits each image to it. 64x80 is no size of either."""
+    stages = [{"until": 1.0, "crop": (crop, crop), "scale": (1.5, 2.0)}]
+    settings = recipe(network=name, stages=stages, epochs=1, evaluate_every=1)
+    (row,) = Trainer(settings, tiny, tmp_path).train()
+    assert row["loss"] > 0
+    assert 0 <= row["val_miou"] <= 1
+
+
 def test_resume_continues_bit_for_bit(tiny, tmp_path) -> None:
     whole = Trainer(recipe(), tiny, tmp_path / "whole")
     list(whole.train())
