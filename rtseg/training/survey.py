@@ -46,7 +46,7 @@ def facts(row: NetworkEntry, size: tuple[int, int], classes: int) -> Facts:
     assert isinstance(stride, int)
     return Facts(
         row.name, near, count_parameters(shapes), macs / 1e9, stride,
-        receptive_field(build(row.name, 1), row.sizes), row.undeployable,
+        receptive_field(shapes, row.sizes), row.undeployable,
     )  # fmt: skip
 
 

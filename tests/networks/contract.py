@@ -112,16 +112,19 @@ def test_logits_have_the_classes_and_the_output_stride(case: Case) -> None:
 
 
 def test_another_number_of_classes(case: Case) -> None:
-    network = build(case.entry.name, 3).eval()
-    assert run(network, images(1, case.small)).shape[1] == 3
+    width, height = case.small
+    with torch.device("meta"):  # shapes alone
+        network = build(case.entry.name, 3).eval()
+        assert run(network, torch.zeros(1, 3, height, width)).shape[1] == 3
 
 
 def test_gradients_reach_every_parameter(case: Case) -> None:
-    network = copy.deepcopy(case.network).train()
+    # float64: torch's float32 backward of a wide dilated convolution takes a minute on the CPU.
+    network = copy.deepcopy(case.network).train().double()
     for module in network.modules():
         if isinstance(module, nn.Dropout | nn.Dropout2d):
             module.p = 0.0
-    network(images(2, case.size(128, 96))).square().mean().backward()
+    network(images(2, case.size(128, 96)).double()).square().mean().backward()
     without = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()]
     assert not without
     assert all(torch.isfinite(p.grad).all() for p in network.parameters())

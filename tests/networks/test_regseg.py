@@ -67,6 +67,7 @@ def test_field_of_view_of_the_backbone(network) -> None:
 
 
 def test_squeeze_and_excitation_scales_whole_channels() -> None:
+    torch.manual_seed(0)
     layer = SqueezeExcite(8, 4).eval()
     x = torch.rand(2, 8, 3, 5) + 0.1
     factor = layer(x) / x
