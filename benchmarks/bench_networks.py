@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +22,10 @@ pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).parent))
 import results
 
+from rtseg.backends import build_engine
 from rtseg.backends.openvino import best_precision
 from rtseg.networks import NETWORKS, entry
-from rtseg.training.survey import facts, latencies, prepared
+from rtseg.training.survey import Bench, facts, random_model
 
 TINY = os.environ.get("RTSEG_BENCH_TINY") == "1"
 SIZE = (96, 64) if TINY else (480, 360)
@@ -34,27 +33,24 @@ CLASSES = 11
 ROWS = [entry("dilanet-m"), entry("fastscnn")] if TINY else list(NETWORKS)
 
 
-@cache
-def candidate(name: str) -> Callable[[], object]:
-    return next(prepared([entry(name)], SIZE, best_precision()))[1]
-
-
 @pytest.mark.parametrize("name", [row.name for row in ROWS if not row.undeployable])
 def test_network(benchmark: Any, name: str) -> None:
-    benchmark(candidate(name))
+    model, size = random_model(name), entry(name).sizes.nearest(*SIZE)
+    context = build_engine(model, size).context()
+    context.input[:] = 0.5
+    benchmark(context.run)
 
 
 def main() -> None:
     precision = best_precision()
-    calls = dict(prepared(ROWS, SIZE, precision))
-    times = latencies(calls, 3 if TINY else 25)
-    reference = times["dilanet-m"]["median_ms"]
+    bench = Bench(SIZE, precision, 3 if TINY else 15)
     rows = []
+    print(f"{'network':14s} median ms  to dilanet-m")
     for row in ROWS:
-        found = asdict(facts(row, SIZE, CLASSES)) | times.get(row.name, {})
-        if row.name in times:
-            found["ratio"] = round(found["median_ms"] / reference, 2)
-            print(f"{row.name:14s} {found['median_ms']:8.2f} ms {found['ratio']:7.2f}x dilanet-m")
+        found = asdict(facts(row, SIZE, CLASSES))
+        if not row.undeployable:
+            found |= bench.latency(row.name)
+            print(f"{row.name:14s} {found['median_ms']:9.2f} {found['ratio']:12.2f}x", flush=True)
         rows.append(found)
     if not TINY:
         results.write("networks", {"threads": "all cores", "precision": precision, "rows": rows})

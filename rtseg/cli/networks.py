@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from rtseg.networks import NetworkEntry
     from rtseg.training.survey import Facts
 
-REFERENCE = "dilanet-m"
-"""What the ratios of `--bench` refer to."""
-
 
 def networks(
     names: Annotated[list[str] | None, typer.Argument(help="Only these; default all.")] = None,
@@ -34,38 +31,29 @@ def networks(
     """Compare all networks: parameters, GMACs, output stride, receptive field, latency.
 
     A size that a network does not take is replaced by the nearest one it does, which is shown.
-    Latency (--bench) is that of the exported FP16 file with random weights, the network alone, all
-    cores, called in turns; the medians are printed, and their ratio to dilanet-m's.
+    Latency (--bench) is the median of the exported FP16 file with random weights: the network
+    alone, all cores, called in turns with dilanet-m, whose median the ratio refers to.
     """
     try:
+        from rtseg.networks import NETWORKS, entry
         from rtseg.training.survey import facts
     except ImportError as exc:
         raise EngineError(f'networks need torch ({exc}); pip install "rtseg[train]"') from exc
     from rich.console import Console
     from rich.progress import track
 
-    wanted = options.parse_size(size)
+    wanted, chosen = options.parse_size(size), options.parse_precision(precision)
     assert wanted is not None
-    rows = _chosen(names or [], bench=bench)
+    rows = [entry(name) for name in names or []] or list(NETWORKS)
     told = Console(stderr=True, highlight=False)
     table = [
         facts(row, wanted, classes) for row in track(rows, "counting", console=told, transient=True)
     ]
-    times = _bench(rows, wanted, options.parse_precision(precision), rounds, told) if bench else {}
+    times = _bench(rows, wanted, chosen, rounds, told) if bench else {}
     if as_json:
         print(json.dumps([_record(row, times) for row in table], indent=2))
     else:
         _print(table, times, wanted)
-
-
-def _chosen(names: list[str], *, bench: bool) -> list[NetworkEntry]:
-    """The registry's rows of these names, or all; with the reference of the ratios if timed."""
-    from rtseg.networks import NETWORKS, entry
-
-    found = [entry(name) for name in names] or list(NETWORKS)
-    if bench and entry(REFERENCE) not in found:
-        found.insert(0, entry(REFERENCE))
-    return found
 
 
 def _bench(
@@ -78,16 +66,14 @@ def _bench(
     from rich.progress import track
 
     from rtseg.backends.openvino import best_precision
-    from rtseg.training.survey import latencies, prepared
+    from rtseg.training.survey import Bench
 
+    names = [row.name for row in rows if not row.undeployable]
     chosen = best_precision() if precision == "auto" else precision
-    total = sum(not row.undeployable for row in rows)
-    steps = track(
-        prepared(rows, size, chosen), "exporting and compiling", total, console=told, transient=True
-    )
-    calls: dict[str, Callable[[], object]] = dict(steps)
-    with told.status(f"timing {total} networks, {rounds} calls each, in turns ({chosen})"):
-        return latencies(calls, rounds)
+    with told.status("exporting the reference"):
+        bench = Bench(size, chosen, rounds)
+    steps = track(names, f"exporting, compiling, timing ({chosen})", console=told, transient=True)
+    return {name: bench.latency(name) for name in steps}
 
 
 def _record(row: Facts, times: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
@@ -101,12 +87,8 @@ def _record(row: Facts, times: Mapping[str, Mapping[str, float]]) -> dict[str, A
         "undeployable": row.undeployable or None,
     }
     if row.name in times:
-        record |= {**times[row.name], "ratio": _ratio(row.name, times)}
+        record |= times[row.name]
     return record
-
-
-def _ratio(name: str, times: Mapping[str, Mapping[str, float]]) -> float:
-    return round(times[name]["median_ms"] / times[REFERENCE]["median_ms"], 2)
 
 
 def _print(
@@ -118,17 +100,19 @@ def _print(
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("network", style="bold")
     columns = ["params", "input", "GMACs", "stride", "field"]
-    for name in columns + (["ms", f"to {REFERENCE}"] if times else []):
+    for name in columns + (["ms", "to dilanet-m"] if times else []):
         table.add_column(name, justify="right")
     table.add_column("deployable")
     for row in rows:
         table.add_row(*_cells(row, times, size))
     console = Console(highlight=False)
     console.print(table)
+    console.print()
+    for row in rows:
+        if row.undeployable:
+            console.print(f"{row.name} cannot be deployed: {row.undeployable}.")
     console.print(
-        "\nstride: input over logits. field: receptive field in pixels across; all: the whole "
-        "image.",
-        style="dim",
+        "stride: input over logits. field: receptive field in pixels across.", style="dim"
     )
 
 
@@ -145,7 +129,7 @@ def _cells(
         "all" if row.receptive_field is None else str(row.receptive_field),
     ]
     if row.name in times:
-        cells += [f"{times[row.name]['median_ms']:.1f}", f"{_ratio(row.name, times):.2f}x"]
+        cells += [f"{times[row.name]['median_ms']:.1f}", f"{times[row.name]['ratio']:.2f}x"]
     elif times:
         cells += ["–", "–"]
-    return [*cells, f"no: {row.undeployable}" if row.undeployable else "yes"]
+    return [*cells, "no" if row.undeployable else "yes"]

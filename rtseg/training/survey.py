@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +14,12 @@ from rtseg.classes import CAMVID
 from rtseg.contract import Contract
 from rtseg.interleave import interleaved, summary
 from rtseg.model import Model
-from rtseg.networks import NetworkEntry, build
+from rtseg.networks import NetworkEntry, build, entry
 from rtseg.networks.counting import count_macs, count_parameters, receptive_field
 from rtseg.training.export import model_file
+
+REFERENCE = "dilanet-m"
+"""What the ratios refer to."""
 
 PAUSE = 0.05
 """Seconds of rest before each timed call: the threads of the engine before it spin that long."""
@@ -50,23 +53,28 @@ def facts(row: NetworkEntry, size: tuple[int, int], classes: int) -> Facts:
     )  # fmt: skip
 
 
-def prepared(
-    rows: Iterable[NetworkEntry], size: tuple[int, int], precision: Precision
-) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Each deployable network, with random weights, exported and compiled for inputs of about
-    `size`: its name, and a call that runs it once."""
-    for row in rows:
-        if not row.undeployable:
-            model = random_model(row.name)
-            engine = build_engine(model, row.sizes.nearest(*size), precision=precision)
-            context = engine.context()
-            context.input[:] = 0.5
-            yield row.name, context.run
+class Bench:
+    """Latency of networks, each in turns with the reference network.
 
+    Two engines are in memory at a time, so the largest network decides what is needed.
+    """
 
-def latencies(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, dict[str, float]]:
-    """Milliseconds of each call, in turns; see `rtseg.interleave.summary`."""
-    return summary(interleaved(calls, rounds, warmup=1, pause=PAUSE))
+    def __init__(self, size: tuple[int, int], precision: Precision, rounds: int) -> None:
+        self.size, self.precision, self.rounds = size, precision, rounds
+        self._reference = self._call(REFERENCE)
+
+    def latency(self, name: str) -> dict[str, float]:
+        """Milliseconds of one inference of a deployable network with random weights (median_ms,
+        min_ms, p90_ms), and `ratio`, its median to the reference's in the same rounds."""
+        calls = {"reference": self._reference, name: self._call(name)}
+        return summary(interleaved(calls, self.rounds, warmup=1, pause=PAUSE))[name]
+
+    def _call(self, name: str) -> Callable[[], object]:
+        model = random_model(name)
+        size = entry(name).sizes.nearest(*self.size)
+        context = build_engine(model, size, precision=self.precision).context()
+        context.input[:] = 0.5
+        return context.run
 
 
 def random_model(name: str) -> Model:

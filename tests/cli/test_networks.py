@@ -20,11 +20,13 @@ from rtseg.networks.counting import count_macs, count_parameters  # noqa: E402
 def test_the_table_has_every_network_asked_for(rtseg) -> None:
     done = rtseg("networks", "dilanet-s", "fastscnn", "unet-valid")
     assert done.code == 0, done.err
-    rows = {line.split()[0]: line for line in done.out.splitlines() if line}
+    table, _ = done.out.split("\n\n")
+    rows = {line.split()[0]: line for line in table.splitlines()}
     assert "0.13 M" in rows["dilanet-s"]
     assert "480x360" in rows["fastscnn"]
     assert "all" in rows["fastscnn"]  # it pools globally
-    assert "no: " in rows["unet-valid"]
+    assert [rows[name].split()[-1] for name in ("fastscnn", "unet-valid")] == ["yes", "no"]
+    assert "unet-valid cannot be deployed: " in done.out
 
 
 def test_json_has_what_counting_gives(rtseg) -> None:
@@ -43,10 +45,9 @@ def test_json_has_what_counting_gives(rtseg) -> None:
 def test_bench_times_each_against_the_reference(rtseg) -> None:
     done = rtseg("networks", "dilanet-s", "--bench", "--rounds", 2, "--size", "96x64", "--json")
     assert done.code == 0, done.err
-    rows = {row["name"]: row for row in json.loads(done.out)}
-    assert set(rows) == {"dilanet-m", "dilanet-s"}  # the reference comes with it
-    assert rows["dilanet-m"]["ratio"] == 1
-    assert all(row["median_ms"] > 0 for row in rows.values())
+    (row,) = json.loads(done.out)
+    assert row["median_ms"] >= row["min_ms"] > 0
+    assert row["ratio"] > 0
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def test_bench_times_each_against_the_reference(rtseg) -> None:
     [
         (("resnet",), "unknown network"),
         (("--size", "big"), "expected WIDTHxHEIGHT"),
-        (("dilanet-s", "--bench", "--precision", "fp8"), "expected auto, f32 or bf16"),
+        (("dilanet-s", "--precision", "fp8"), "expected auto, f32 or bf16"),
     ],
 )
 def test_bad_values(rtseg, args, says) -> None:
