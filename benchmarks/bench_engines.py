@@ -54,10 +54,10 @@ def torch_eager(model: Model, size: tuple[int, int]) -> dict[str, Call]:
     try:
         import torch
 
-        from rtseg.training.checkpoint import load_network
+        from rtseg.training.weights import load_weights
     except ImportError:
         return {}
-    network, _ = load_network(model.path.with_suffix(".safetensors"))
+    network, *_ = load_weights(model.path.with_suffix(".safetensors"))
     image = torch.randn(1, 3, size[1], size[0])
 
     def infer() -> object:

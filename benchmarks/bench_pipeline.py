@@ -83,11 +83,11 @@ def naive(name: str) -> Run:
     """OpenCV in and out, torch eager, numpy; the input has the size that rtseg takes."""
     import torch
 
-    from rtseg.training.checkpoint import load_network
+    from rtseg.training.weights import load_weights
 
     segmenter = Segmenter(name)
     model = segmenter.model
-    network, _ = load_network(model.path.with_suffix(".safetensors"))
+    network, *_ = load_weights(model.path.with_suffix(".safetensors"))
     palette = model.classes.palette()
     mean, std = (np.array(v, np.float32) for v in (model.contract.mean, model.contract.std))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -82,8 +83,13 @@ class Contract(BaseModel):
 
     def labels(self) -> LabelSet:
         """The classes as a label set."""
-        rows = (Label(i, c.name, c.colour, c.group) for i, c in enumerate(self.classes))
-        return LabelSet(self.label_set, tuple(rows))
+        return labels_of(self.label_set, self.classes)
+
+
+def labels_of(name: str, classes: Iterable[Class]) -> LabelSet:
+    """The contract's table as a label set. Raises ValueError for a name that occurs twice."""
+    rows = (Label(i, c.name, c.colour, c.group) for i, c in enumerate(classes))
+    return LabelSet(name, tuple(rows))
 
 
 def classes_of(labels: LabelSet) -> tuple[Class, ...]:

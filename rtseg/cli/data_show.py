@@ -14,7 +14,8 @@ from rtseg.cli import options
 from rtseg.errors import EngineError, InputError, OutputError
 
 if TYPE_CHECKING:
-    from rtseg.training.datasets import Sample, Samples
+    from rtseg.classes import LabelSet
+    from rtseg.training.datasets import Sample, Split
     from rtseg.training.recipe import Recipe
 
 RECIPE = "dilanet-m"
@@ -44,30 +45,23 @@ def show(
 ) -> None:
     """Draw labelled images and their augmented versions as one PNG."""
     from rtseg.files import write_atomically
-    from rtseg.training.datasets import CamVid
+    from rtseg.training.datasets import open_split
 
     settings = _settings(recipe, overrides or []) if augment else None
     if settings is None and (recipe or overrides):
         raise InputError("--recipe and --set say what --augment draws; add --augment")
-    samples = CamVid(data, split)
+    samples = open_split(data, split)
     _check(output, data, yes=yes, no=no)
     shown = pick(samples, count, seed)
-    title = f"CamVid {split}: {len(shown)} of {len(samples)} images, seed {seed}"
-    write_atomically(output, _sheet(shown, title, settings, seed))
+    title = f"{samples.title} {split}: {len(shown)} of {len(samples)} images, seed {seed}"
+    write_atomically(output, _sheet(shown, samples.classes, title, settings, seed))
     print(f"{output}: {title}")
 
 
-def pick(samples: Samples, count: int, seed: int) -> list[Sample]:
+def pick(samples: Split, count: int, seed: int) -> list[Sample]:
     """`count` samples drawn by `seed`, or all if there are fewer, in their order."""
     places = random.Random(seed).sample(range(len(samples)), min(count, len(samples)))
-    last, wanted = max(places), set(places)
-    found = []
-    for place, sample in enumerate(samples):
-        if place in wanted:
-            found.append(sample)
-        if place == last:
-            break
-    return found
+    return [samples[place] for place in sorted(places)]
 
 
 def _settings(recipe: str | None, overrides: Sequence[str]) -> Recipe:
@@ -86,10 +80,11 @@ def _check(output: Path, data: Path, *, yes: bool, no: bool) -> None:
     options.may_overwrite([output], yes=yes, no=no)
 
 
-def _sheet(shown: Sequence[Sample], title: str, recipe: Recipe | None, seed: int) -> bytes:
+def _sheet(
+    shown: Sequence[Sample], classes: LabelSet, title: str, recipe: Recipe | None, seed: int
+) -> bytes:
     """The sheet as PNG; with a recipe each sample is followed by its augmented versions."""
     from rtseg.training.contact_sheet import contact_sheet
-    from rtseg.training.datasets import CamVid
 
     rows, lines = [[sample] for sample in shown], [title]
     if recipe is not None:
@@ -100,5 +95,5 @@ def _sheet(shown: Sequence[Sample], title: str, recipe: Recipe | None, seed: int
         lines += description(recipe)
         rows = [[s, *v] for s, v in zip(shown, versions(shown, recipe, seed), strict=True)]
     file = io.BytesIO()
-    contact_sheet(rows, CamVid.classes, lines).save(file, "PNG")
+    contact_sheet(rows, classes, lines).save(file, "PNG")
     return file.getvalue()

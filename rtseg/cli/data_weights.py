@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rtseg.classes import LabelSet
     from rtseg.training.class_weights import ClassCounts
-    from rtseg.training.datasets import CamVid
+    from rtseg.training.datasets import Split
 
 PAPER_OFFSET = 1.02
 """Offset of the log weights in the ENet paper."""
@@ -33,21 +33,21 @@ def weights(
         bool, typer.Option("--json", help="Print JSON instead of the table.")
     ] = False,
 ) -> None:
-    """Count the classes of CamVid's label maps; show the class weights a recipe can ask for."""
+    """Count the classes of a data set's label maps; show the class weights a recipe can ask for."""
     from rich.console import Console
 
-    from rtseg.training.datasets import CamVid
+    from rtseg.training.datasets import open_split
 
     splits = list(dict.fromkeys(split or ["train"]))
-    sets = [CamVid(data, name) for name in splits]
+    sets = [open_split(data, name) for name in splits]
     counts = _count(sets, quiet=as_json)
     if not counts.pixels.any():
         raise InputError(f"{data}: no labelled pixel in {' + '.join(splits)}; nothing to weigh")
     schemes = weights_by_scheme(counts)
     if as_json:
-        print(json.dumps(_values(CamVid.classes, counts, splits, schemes), indent=2))
+        print(json.dumps(_values(sets[0].classes, counts, splits, schemes), indent=2))
         return
-    Console(highlight=False).print(_table(CamVid.classes, counts, schemes))
+    Console(highlight=False).print(_table(sets[0].classes, counts, schemes))
     images = sum(len(samples) for samples in sets)
     print(f"{counts.pixels.sum()} labelled pixels, {images} images of {' + '.join(splits)}")
     print('For a recipe; "inverse", "median" and "none" go as well, and offset = 1.02 with "log":')
@@ -66,7 +66,7 @@ def weights_by_scheme(counts: ClassCounts) -> dict[str, NDArray[np.float32]]:
     }
 
 
-def _count(sets: list[CamVid], *, quiet: bool) -> ClassCounts:
+def _count(sets: list[Split], *, quiet: bool) -> ClassCounts:
     from rich.console import Console
     from rich.progress import track
 

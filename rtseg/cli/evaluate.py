@@ -42,10 +42,10 @@ def evaluate_command(
 
     from rtseg.evaluation import evaluate
     from rtseg.segmenter import Segmenter
-    from rtseg.training.datasets import CamVid
+    from rtseg.training.datasets import open_split
     from rtseg.video.output import check_output
 
-    samples = CamVid(data, split)
+    samples = open_split(data, split)
     with Segmenter(
         model, size=options.parse_size(size), backend=backend,
         precision=options.parse_precision(precision),

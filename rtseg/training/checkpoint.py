@@ -1,4 +1,4 @@
-"""Weights on disk: checkpoints that `--resume` needs, and the safetensors that are kept."""
+"""Checkpoints, which `--resume` needs, and the running average of the weights."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from rtseg.classes import CAMVID
-from rtseg.errors import ModelError, RecipeError
-from rtseg.networks import build
+from rtseg.errors import RecipeError
 
 
 class Ema:
@@ -60,24 +57,3 @@ def load(path: Path, network: str) -> dict[str, Any]:
             f"{path} is a checkpoint of {state.get('network')!r}; expected {network!r}"
         )
     return state
-
-
-def load_network(weights: Path) -> tuple[nn.Module, str]:
-    """The network a safetensors file names, in eval mode, with its weights; and its name.
-
-    Loading is strict: missing, additional or misshapen tensors raise ModelError.
-    """
-    try:
-        with safe_open(weights, framework="pt") as file:
-            architecture = (file.metadata() or {}).get("network")
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as exc:
-        raise ModelError(f"cannot read the weights {weights}: {exc}") from exc
-    if architecture is None:
-        raise ModelError(f"{weights} does not name its network; expected weights saved by rtseg")
-    network = build(architecture, len(CAMVID)).eval()
-    try:
-        network.load_state_dict(tensors, strict=True)
-    except RuntimeError as exc:
-        raise ModelError(f"{weights} does not fit {architecture}: {exc}") from exc
-    return network, architecture

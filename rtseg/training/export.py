@@ -11,16 +11,15 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from rtseg.classes import CAMVID
 from rtseg.contract import Contract, classes_of
 from rtseg.errors import ModelError
 from rtseg.files import write_atomically
 from rtseg.model import digest, with_contract
 from rtseg.networks import NetworkEntry, entry
 from rtseg.networks.counting import count_macs, count_parameters
-from rtseg.training.checkpoint import load_network
 from rtseg.training.folding import fold_batch_norm
 from rtseg.training.tensors import MEAN, STD
+from rtseg.training.weights import Trained, load_weights
 
 if TYPE_CHECKING:
     import onnx
@@ -43,30 +42,30 @@ def export(
     name: of the model; the network's by default. Raises ModelError if the weights do not fit the
     network they name, or that network cannot be deployed; OutputError. The rest: `model_file`.
     """
-    network, architecture = load_network(weights)
+    trained = load_weights(weights)
     data, contract = model_file(
-        network, architecture, name=name or architecture, trained_size=trained_size,
-        training=training, licence=licence,
+        trained, name=name or trained.name, trained_size=trained_size, training=training,
+        licence=licence,
     )  # fmt: skip
     write_atomically(out, data)
     return contract
 
 
 def model_file(
-    network: nn.Module,
-    architecture: str,
+    trained: Trained,
     *,
     name: str,
     trained_size: tuple[int, int],
     training: str,
     licence: str,
 ) -> tuple[bytes, Contract]:
-    """The bytes of the model file of a network of that architecture, and the contract in it.
+    """The bytes of the model file of a trained network, and the contract in it.
 
     The network is folded and halved in place. trained_size: (width, height) of the training
     images; the nearest that the network takes goes into the contract. training, licence: sentences
     for the contract. Raises ModelError.
     """
+    network, architecture, classes = trained
     row = _deployable_entry(architecture)
     size = row.sizes.nearest(*trained_size)
     parameters, macs = count_parameters(network), count_macs(network, *size)
@@ -79,8 +78,8 @@ def model_file(
             trained_size=size,
             mean=MEAN,
             std=STD,
-            label_set=CAMVID.name,
-            classes=classes_of(CAMVID),
+            label_set=classes.name,
+            classes=classes_of(classes),
             parameters=parameters,
             gmacs=round(macs / 1e9, 4),
             training=training,
@@ -100,8 +99,8 @@ def export_graph(weights: Path) -> onnx.ModelProto:
 
     Raises ModelError as `export` does.
     """
-    network, architecture = load_network(weights)
-    return to_onnx(deployable(network), _deployable_entry(architecture).sizes.stride)
+    trained = load_weights(weights)
+    return to_onnx(deployable(trained.network), _deployable_entry(trained.name).sizes.stride)
 
 
 def _deployable_entry(name: str) -> NetworkEntry:

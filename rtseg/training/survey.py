@@ -17,6 +17,7 @@ from rtseg.model import Model
 from rtseg.networks import NetworkEntry, build, entry
 from rtseg.networks.counting import count_macs, count_parameters, receptive_field
 from rtseg.training.export import model_file
+from rtseg.training.weights import Trained
 
 REFERENCE = "dilanet-m"
 """What the ratios refer to."""
@@ -82,8 +83,8 @@ def random_model(name: str) -> Model:
     torch.manual_seed(0)
     network = calibrated(build(name, len(CAMVID)))
     data, contract = model_file(
-        network, name, name=name, trained_size=(480, 360), training="not trained",
-        licence="not stated",
+        Trained(network, name, CAMVID), name=name, trained_size=(480, 360),
+        training="not trained", licence="not stated",
     )  # fmt: skip
     return _in_memory(data, contract)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rtseg.training.datasets import CamVid, stack
+from rtseg.training.datasets import Split, stack
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,7 @@ STD = (0.229, 0.224, 0.225)
 """RGB mean and standard deviation, on a 0–1 scale; they go into the model file's contract."""
 
 
-def split_tensors(samples: CamVid, device: torch.device) -> tuple[Tensor, Tensor]:
+def split_tensors(samples: Split, device: torch.device) -> tuple[Tensor, Tensor]:
     """A split: (N, 3, H, W) RGB and (N, H, W) labels, both uint8."""
     images, labels = stack(samples)
     return torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)

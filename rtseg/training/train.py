@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from rtseg.classes import CAMVID
@@ -28,7 +27,7 @@ from rtseg.training import checkpoint
 from rtseg.training.augmentation.apply import augment
 from rtseg.training.checkpoint import Ema
 from rtseg.training.class_weights import count_classes
-from rtseg.training.datasets import CamVid
+from rtseg.training.datasets import open_split
 from rtseg.training.loss_sum import LossSum
 from rtseg.training.recipe import Recipe
 from rtseg.training.tensors import (
@@ -38,6 +37,7 @@ from rtseg.training.tensors import (
     rendered_tensors,
     split_tensors,
 )
+from rtseg.training.weights import load_weights, pack_weights
 
 
 class Trainer:
@@ -62,7 +62,7 @@ class Trainer:
         _check_crops(recipe)
         state = self._start(resume)
         self.images, self.labels = self._load(data)
-        self.val_images, self.val_labels = split_tensors(CamVid(data, "val"), self.device)
+        self.val_images, self.val_labels = split_tensors(open_split(data, "val"), self.device)
         _channels_last(self.network.to(self.device))
         self.optimiser = _optimiser(self.network, recipe)
         self.ema = Ema(self.network, recipe.ema)
@@ -159,13 +159,14 @@ class Trainer:
         miou = matrix.miou()
         if miou > self.best:
             self.best = miou
-            tensors = {k: v.contiguous() for k, v in self.ema.values.items()}
-            data = save(tensors, {"network": self.recipe.network})
+            data = pack_weights(self.ema.values, self.recipe.network, CAMVID)
             write_atomically(self.out / "best.safetensors", data)
         return round(miou, 5)
 
     def _load(self, data: Path) -> tuple[Tensor, Tensor]:
-        parts = [split_tensors(CamVid(data, split), self.device) for split in self.recipe.splits]
+        parts = [
+            split_tensors(open_split(data, split), self.device) for split in self.recipe.splits
+        ]
         if self.recipe.rendered:
             size = parts[0][0].shape[-2:]
             parts.append(
@@ -239,7 +240,7 @@ def _initial(recipe: Recipe, classes: int) -> nn.Module:
     """A fresh network, or the one whose weights the recipe names."""
     if recipe.weights is None:
         return build(recipe.network, classes)
-    network, name = checkpoint.load_network(Path(recipe.weights))
+    network, name, _ = load_weights(Path(recipe.weights))
     if name != recipe.network:
         raise RecipeError(f"{recipe.weights} has weights of {name}; expected {recipe.network}")
     return network

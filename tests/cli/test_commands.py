@@ -117,7 +117,7 @@ def test_eval_records_into_a_model_file(rtseg, tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("args", "says"),
-    [(("--data", "."), "not CamVid"), (("--data", ".", "--split", "all"), "unknown CamVid split")],
+    [(("--data", "."), "no known data set"), (("--data", "nowhere"), "no known data set")],
 )
 def test_eval_refuses(rtseg, args, says) -> None:
     done = rtseg("eval", "dilanet-m", *args)
@@ -132,7 +132,7 @@ def test_train_refuses(rtseg) -> None:
     assert "no recipe 'nothing'" in done.err
     done = rtseg("train", "dilanet-m", "--data", ".")
     assert done.code == 2
-    assert "not CamVid" in done.err
+    assert "no known data set" in done.err
 
 
 def test_export_refuses(rtseg, tmp_path) -> None:

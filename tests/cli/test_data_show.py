@@ -15,7 +15,7 @@ from rtseg.classes import CAMVID
 from rtseg.cli.data_show import pick
 from rtseg.overlay import BACKDROP
 from rtseg.training.contact_sheet import CELL, GAP, blended, contact_sheet, hatch
-from rtseg.training.datasets import CamVid, Sample
+from rtseg.training.datasets import Sample, open_split
 
 STEMS = [f"street_{i}" for i in range(5)]
 STAGES = "stages=[{until=1.0, crop=[60, 80], scale=[0.5, 0.5]}]"
@@ -67,7 +67,9 @@ def test_seed_and_count_choose(rtseg, camvid, tmp_path) -> None:
         assert done.code == 0, done.err
         sheets.append((tmp_path / name).read_bytes())
     assert sheets[0] == sheets[1] != sheets[2]
-    chosen = [tuple(s.name for s in pick(CamVid(camvid, "train"), 2, seed)) for seed in range(9)]
+    chosen = [
+        tuple(s.name for s in pick(open_split(camvid, "train"), 2, seed)) for seed in range(9)
+    ]
     assert len(set(chosen)) > 3
     assert all(list(names) == sorted(names) and len(names) == 2 for names in chosen)
 

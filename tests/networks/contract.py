@@ -12,16 +12,17 @@ import onnx
 import pytest
 
 torch = pytest.importorskip("torch")
-from safetensors.torch import load_file, save_file  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from rtseg.backends.operators import check_operators  # noqa: E402
+from rtseg.classes import CAMVID  # noqa: E402
 from rtseg.errors import InputError, ModelError  # noqa: E402
 from rtseg.model import Model  # noqa: E402
 from rtseg.networks import NETWORKS, NetworkEntry, build  # noqa: E402
 from rtseg.networks.layers import BasicBlock, DilatedBottleneck  # noqa: E402
-from rtseg.training.checkpoint import load_network  # noqa: E402
 from rtseg.training.export import deployable, export  # noqa: E402
+from rtseg.training.weights import load_weights, pack_weights  # noqa: E402
 
 CLASSES = 11
 
@@ -52,7 +53,7 @@ def case(request, tmp_path_factory) -> Case:
     open_residuals(network)
     calibrate(network, entry.sizes.nearest(128, 96))
     weights = tmp_path_factory.mktemp(entry.name) / "weights.safetensors"
-    save_file(network.state_dict(), weights, {"network": entry.name})
+    weights.write_bytes(pack_weights(network.state_dict(), entry.name, CAMVID))
     yield Case(entry, network, weights)
     weights.unlink()  # up to half a gigabyte
 
@@ -156,23 +157,24 @@ def test_an_odd_size_works_or_is_refused_with_the_nearest(case: Case, size) -> N
 
 
 def test_weights_come_back_strictly(case: Case, tmp_path) -> None:
-    again, name = load_network(case.weights)
+    again, name, _ = load_weights(case.weights)
     assert name == case.entry.name
     x = images(1, case.small)
     assert torch.equal(run(again, x), run(case.network, x))
     tensors = load_file(case.weights)
     tensors.pop(min(tensors))
     path = tmp_path / "incomplete.safetensors"
-    save_file(tensors, path, {"network": name})
+    path.write_bytes(pack_weights(tensors, name, CAMVID))
     with pytest.raises(ModelError, match="does not fit"):
-        load_network(path)
+        load_weights(path)
     path.unlink()
 
 
 @pytest.mark.parametrize("row", [r for r in NETWORKS if r.undeployable], ids=lambda row: row.name)
 def test_what_cannot_be_deployed_says_why(row: NetworkEntry, tmp_path) -> None:
     weights = tmp_path / "weights.safetensors"
-    save_file(build(row.name, CLASSES).state_dict(), weights, {"network": row.name})
+    tensors = build(row.name, CLASSES).state_dict()
+    weights.write_bytes(pack_weights(tensors, row.name, CAMVID))
     with pytest.raises(ModelError, match="cannot be deployed"):
         export(weights, tmp_path / "x.onnx")
     weights.unlink()

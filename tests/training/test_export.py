@@ -13,16 +13,17 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import load_file, save_file  # noqa: E402
 from torch import nn  # noqa: E402
 
+from rtseg.classes import CAMVID, LabelSet  # noqa: E402
 from rtseg.errors import ModelError  # noqa: E402
 from rtseg.metrics import ConfusionMatrix  # noqa: E402
 from rtseg.model import Model, list_models  # noqa: E402
 from rtseg.networks import build  # noqa: E402
 from rtseg.segmenter import Segmenter  # noqa: E402
 from rtseg.synthetic import labelled_frames  # noqa: E402
-from rtseg.training.checkpoint import load_network  # noqa: E402
-from rtseg.training.datasets import CamVid  # noqa: E402
+from rtseg.training.datasets import open_split  # noqa: E402
 from rtseg.training.export import export  # noqa: E402
 from rtseg.training.tensors import normalise, predict  # noqa: E402
+from rtseg.training.weights import load_weights, pack_weights  # noqa: E402
 
 
 def shipped_weights(name: str) -> Path:
@@ -65,7 +66,7 @@ def test_exporting_shipped_weights_gives_the_shipped_graph(exported) -> None:
 
 
 def test_height_and_width_are_free(exported) -> None:
-    network, _ = load_network(shipped_weights("dilanet-s"))
+    network, *_ = load_weights(shipped_weights("dilanet-s"))
     for size in ((160, 96), (96, 200)):
         with Segmenter(exported, size=size, precision="f32") as segmenter:
             for image, _ in labelled_frames(2, *size, seed=5):
@@ -82,15 +83,19 @@ def test_nothing_of_the_exporting_machine_is_left(exported) -> None:
 def test_weights_load_strictly(tmp_path) -> None:
     tensors = load_file(shipped_weights("dilanet-s"))
     path = tmp_path / "w.safetensors"
+    two = LabelSet("two", CAMVID.labels[:2])
     save_file(tensors, path)
     with pytest.raises(ModelError, match="does not name its network"):
-        load_network(path)
-    save_file(tensors, path, {"network": "dilanet-m"})
+        load_weights(path)
+    path.write_bytes(pack_weights(tensors, "dilanet-m", CAMVID))
     with pytest.raises(ModelError, match="does not fit dilanet-m"):
-        load_network(path)
-    save_file(dict(list(tensors.items())[:-1]), path, {"network": "dilanet-s"})
+        load_weights(path)
+    path.write_bytes(pack_weights(tensors, "dilanet-s", two))
+    with pytest.raises(ModelError, match="does not fit dilanet-s with 2 classes"):
+        load_weights(path)
+    path.write_bytes(pack_weights(dict(list(tensors.items())[:-1]), "dilanet-s", CAMVID))
     with pytest.raises(ModelError, match="does not fit dilanet-s"):
-        load_network(path)
+        load_weights(path)
 
 
 @pytest.mark.data
@@ -99,12 +104,12 @@ def test_deployed_file_against_torch_on_camvid_test(name, data, capsys) -> None:
     """f32: at least 99.8 % of the labels equal those of torch FP32. bf16: mIoU within 0.3 points.
     f32 reproduces the mIoU that the contract states."""
     model = Model.load(name)
-    network, _ = load_network(shipped_weights(name))
+    network, *_ = load_weights(shipped_weights(name))
     engines = {p: Segmenter(model, size=(480, 360), precision=p) for p in ("f32", "bf16")}
     matrices = {p: ConfusionMatrix(11) for p in (*engines, "torch")}
     equal = dict.fromkeys(engines, 0)
     pixels = 0
-    for _, image, truth in CamVid(data / "camvid", "test"):
+    for _, image, truth in open_split(data / "camvid", "test"):
         reference = torch_labels(network, image)
         matrices["torch"].add(truth, reference)
         pixels += reference.size

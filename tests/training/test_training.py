@@ -12,10 +12,11 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 
 from rtseg.errors import ModelError, RecipeError, TrainingError  # noqa: E402
-from rtseg.training.checkpoint import Ema, load_network  # noqa: E402
-from rtseg.training.datasets import CamVid  # noqa: E402
+from rtseg.training.checkpoint import Ema  # noqa: E402
+from rtseg.training.datasets import open_split  # noqa: E402
 from rtseg.training.recipe import Recipe, load_recipe, shipped_recipes  # noqa: E402
 from rtseg.training.train import Trainer  # noqa: E402
+from rtseg.training.weights import load_weights  # noqa: E402
 
 
 def test_ema_follows_and_copies_counters() -> None:
@@ -138,12 +139,12 @@ def test_it_learns(learnt) -> None:
 
 def test_best_weights_load_strictly(learnt, tmp_path) -> None:
     _, out = learnt
-    network, name = load_network(out / "best.safetensors")
+    network, name, _ = load_weights(out / "best.safetensors")
     assert name == "dilanet-s"
     assert not network.training
     (tmp_path / "bad.safetensors").write_bytes((out / "best.safetensors").read_bytes()[:500])
     with pytest.raises(ModelError, match="cannot read the weights"):
-        load_network(tmp_path / "bad.safetensors")
+        load_weights(tmp_path / "bad.safetensors")
 
 
 @pytest.mark.parametrize(("name", "crop"), [("fcdensenet56", 64), ("unet-valid", 188)])
@@ -213,7 +214,7 @@ def test_fine_tuning_starts_from_weights(learnt, tiny, tmp_path) -> None:
     _, out = learnt
     weights = str(out / "best.safetensors")
     start = Trainer(recipe(weights=weights), tiny, tmp_path / "run").network.state_dict()
-    for name, value in load_network(out / "best.safetensors")[0].state_dict().items():
+    for name, value in load_weights(out / "best.safetensors")[0].state_dict().items():
         assert torch.equal(start[name], value), name
     with pytest.raises(RecipeError, match="weights of dilanet-s; expected dilanet-m"):
         Trainer(recipe(network="dilanet-m", weights=weights), tiny, tmp_path / "other")
@@ -228,7 +229,7 @@ def test_rendered_frames_are_mixed_in(tiny, tmp_path) -> None:
 
 
 def test_camvid_layout(tiny) -> None:
-    samples = list(CamVid(tiny, "val"))
+    samples = list(open_split(tiny, "val"))
     assert len(samples) == 4
     assert samples[0].image.shape == (64, 80, 3)
     assert set(np.unique(samples[0].labels)) == {0, 3, 255}
@@ -236,25 +237,29 @@ def test_camvid_layout(tiny) -> None:
 
 def test_camvid_problems_name_the_file(tmp_path) -> None:
     with pytest.raises(RecipeError, match=r"train.txt is missing"):
-        CamVid(tmp_path, "train")
+        open_split(tmp_path, "train", "camvid")
+    with pytest.raises(RecipeError, match="no known data set"):
+        open_split(tmp_path, "train")
+    with pytest.raises(RecipeError, match="unknown data set 'camvit'"):
+        open_split(tmp_path, "train", "camvit")
     with pytest.raises(RecipeError, match="unknown CamVid split"):
-        CamVid(tmp_path, "all")
+        open_split(tmp_path, "all", "camvid")
     root = make_camvid(tmp_path / "c", 1)
     Image.fromarray(np.full((64, 80), 12, np.uint8)).save(root / "valannot" / "val_0.png")
     with pytest.raises(RecipeError, match="id 12"):
-        list(CamVid(root, "val"))
+        list(open_split(root, "val"))
     Image.fromarray(np.zeros((40, 80), np.uint8)).save(root / "trainannot" / "train_0.png")
-    with pytest.raises(RecipeError, match="labels are 80x40"):
-        list(CamVid(root, "train"))
+    with pytest.raises(RecipeError, match="train_0.png are 80x40"):
+        list(open_split(root, "train"))
     (root / "test" / "test_0.png").write_bytes(b"nothing")
     with pytest.raises(RecipeError, match="cannot read"):
-        list(CamVid(root, "test"))
+        list(open_split(root, "test"))
 
 
 @pytest.mark.data
 @pytest.mark.parametrize(("split", "count"), [("train", 367), ("val", 101), ("test", 233)])
 def test_real_camvid(data, split, count) -> None:
-    samples = CamVid(data / "camvid", split)
+    samples = open_split(data / "camvid", split)
     assert len(samples) == count
     first = next(iter(samples))
     assert first.image.shape == (360, 480, 3)

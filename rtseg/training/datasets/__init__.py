@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rtseg.training.datasets.camvid import CamVid
-from rtseg.training.datasets.samples import Sample, Samples, stack
+from rtseg.training.datasets.registry import open_split
+from rtseg.training.datasets.samples import Pair, Sample, Split, stack
 
-__all__ = ["CamVid", "Sample", "Samples", "stack"]
+__all__ = ["Pair", "Sample", "Split", "open_split", "stack"]
