@@ -65,7 +65,7 @@ def pick(samples: Split, count: int, seed: int) -> list[Sample]:
 
 
 def _settings(recipe: str | None, overrides: Sequence[str]) -> Recipe:
-    from rtseg.training.recipe import load_recipe
+    from rtseg.training.recipe_files import load_recipe
 
     return load_recipe(recipe or RECIPE, overrides)
 

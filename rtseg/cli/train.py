@@ -7,12 +7,18 @@ import time
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rtseg.cli import options
 from rtseg.errors import EngineError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from rtseg.training.board import Board
+    from rtseg.training.train import Trainer
 
 
 def train(
@@ -28,27 +34,50 @@ def train(
         bool, typer.Option("--resume", help="Go on from the last checkpoint.")
     ] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, …")] = "cpu",
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write event files for TensorBoard too.")
+    ] = False,
 ) -> None:
-    """Train a network from scratch (needs the extra: pip install "rtseg\\[train]")."""
+    """Train a network from scratch (needs the extra: pip install "rtseg\\[train]").
+
+    On several GPUs: torchrun --nproc-per-node N -m rtseg.training RECIPE --data DIR --device cuda
+    """
     from rich.console import Console
 
-    from rtseg.training.recipe import load_recipe
+    from rtseg.training.recipe_files import load_recipe
 
     settings = load_recipe(recipe, overrides or [])
     folder = out or Path("runs") / Path(recipe).stem
     try:
+        from rtseg.training.board import Board
         from rtseg.training.train import Trainer
+        from rtseg.training.world import world
     except ImportError as exc:
         raise EngineError(f'training needs torch ({exc}); pip install "rtseg[train]"') from exc
-    console = Console(highlight=False)
-    trainer = Trainer(settings, data, folder, resume=resume, device=device)
-    console.print(f"[bold]{settings.network}[/]  {len(trainer.images)} images  →  {folder}")
+    with world(device) as processes:
+        trainer = Trainer(settings, data, folder, resume=resume, world=processes)
+        board = Board(folder / "tensorboard") if tensorboard and processes.leads else None
+        console = Console(highlight=False, quiet=not processes.leads)
+        _run(trainer, console, board)
+
+
+def _run(trainer: Trainer, console: Console, board: Board | None) -> None:
+    """Train, and print a line for each epoch."""
+    folder = trainer.folder.path
+    console.print(
+        f"[bold]{trainer.recipe.network}[/]  {len(trainer.source.names)} images "
+        f"({trainer.source.where})  →  {folder}"
+    )
     started, first = time.monotonic(), trainer.epoch
     for row in trainer.train():
-        done, total = trainer.epoch - first, settings.epochs - first
+        done, total = trainer.epoch - first, trainer.epochs - first
         left = round((time.monotonic() - started) / done * (total - done))
-        console.print(epoch_line(row, settings.epochs) + f"  {timedelta(seconds=left)} left")
-    console.print(f"best val mIoU {100 * trainer.best:.2f}: {folder / 'best.safetensors'}")
+        console.print(epoch_line(row, trainer.epochs) + f"  {timedelta(seconds=left)} left")
+        if board is not None:
+            board.add(row)
+    if trainer.best:
+        console.print(f"best val mIoU {100 * trainer.best:.2f}: {folder / 'best.safetensors'}")
+    console.print(f"weights of the end: {folder / 'final.safetensors'}")
 
 
 def epoch_line(row: Mapping[str, float], epochs: int) -> str:
@@ -56,6 +85,6 @@ def epoch_line(row: Mapping[str, float], epochs: int) -> str:
     miou = row["val_miou"]
     return (
         f"epoch {row['epoch']:4d}/{epochs}  loss {row['loss']:.4f}  lr {row['lr']:.2e}  "
-        f"{row['images_per_s']:.1f} images/s"
+        f"{row['images_per_s']:.1f} images/s  waiting {100 * row['waiting']:.0f} %"
         + ("" if math.isnan(miou) else f"  val mIoU {100 * miou:.2f}")
     )

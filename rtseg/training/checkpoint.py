@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,12 @@ import torch
 from torch import nn
 
 from rtseg.errors import RecipeError
+
+KEYS = frozenset(
+    ("network", "classes", "kind", "weights", "heads", "optimiser", "scaler", "ema", "updates",
+     "epoch", "best")
+)  # fmt: skip
+"""What a checkpoint holds."""
 
 
 class Ema:
@@ -47,13 +52,22 @@ def save(path: Path, state: dict[str, Any]) -> None:
 
 
 def load(path: Path, network: str) -> dict[str, Any]:
-    """Read a checkpoint of `network`; tensors and plain values only, no code is run."""
+    """Read a checkpoint of `network`; tensors and plain values only, no code is run.
+
+    Raises RecipeError for a file that is damaged, or a checkpoint of something else.
+    """
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as exc:
-        raise RecipeError(f"cannot read the checkpoint {path}: {exc}") from exc
-    if state.get("network") != network:
+        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as exc:
+        raise RecipeError(f"no checkpoint {path}; --resume goes on from one") from exc
+    except Exception as exc:  # a damaged archive raises whatever its reader meets first
+        reason = " ".join(str(exc).split())[:200]
+        raise RecipeError(f"cannot read the checkpoint {path}: {reason}") from exc
+    missing = KEYS - state.keys() if isinstance(state, dict) else KEYS
+    if missing:
         raise RecipeError(
-            f"{path} is a checkpoint of {state.get('network')!r}; expected {network!r}"
+            f"{path} is no checkpoint of rtseg: no {', '.join(sorted(missing))} in it"
         )
-    return state
+    if state["network"] != network:
+        raise RecipeError(f"{path} is a checkpoint of {state['network']!r}; expected {network!r}")
+    return dict(state)

@@ -1,4 +1,4 @@
-"""Data as tensors on the training device, and what goes into and comes out of a network."""
+"""What goes into a network, and what comes out of it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-
-from rtseg.training.datasets import Split, stack
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,24 +17,6 @@ if TYPE_CHECKING:
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 """RGB mean and standard deviation, on a 0–1 scale; they go into the model file's contract."""
-
-
-def split_tensors(samples: Split, device: torch.device) -> tuple[Tensor, Tensor]:
-    """A split: (N, 3, H, W) RGB and (N, H, W) labels, both uint8."""
-    images, labels = stack(samples)
-    return torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
-
-
-def rendered_tensors(
-    count: int, size: tuple[int, ...], seed: int, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Rendered frames of `size` (height, width), as `split_tensors`."""
-    from rtseg.synthetic import labelled_frames
-    from rtseg.training.datasets import Sample
-
-    frames = labelled_frames(count, size[1], size[0], seed=seed)
-    images, labels = stack(Sample(f"rendered-{i}", *pair) for i, pair in enumerate(frames))
-    return torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
 
 
 def normalise(images: Tensor) -> Tensor:

@@ -1,263 +1,224 @@
-"""The training loop: one recipe in, checkpoints and the best weights out.
-
-out/recipe.json         the resolved recipe
-out/last.pt             everything needed to go on, written after each epoch
-out/best.safetensors    averaged weights of the best validation mIoU
-out/results.csv         one line an epoch
-"""
+"""The training loop: one recipe in, checkpoints and weights out (files: `RunFolder`)."""
 
 from __future__ import annotations
 
-import csv
+import math
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Generator, nn
 
-from rtseg.classes import CAMVID
+from rtseg.classes import LabelSet
 from rtseg.errors import RecipeError, TrainingError
-from rtseg.files import write_atomically
 from rtseg.metrics import ConfusionMatrix
 from rtseg.networks import build, entry
-from rtseg.training import checkpoint
-from rtseg.training.augmentation.apply import augment
 from rtseg.training.checkpoint import Ema
-from rtseg.training.class_weights import count_classes
-from rtseg.training.datasets import open_split
-from rtseg.training.loss_sum import LossSum
+from rtseg.training.datasets import Split, open_split
+from rtseg.training.learner import Learner
+from rtseg.training.losses_seen import LossesSeen
+from rtseg.training.mixture import open_training
+from rtseg.training.optimisation import learning_rate, restore
 from rtseg.training.recipe import Recipe
-from rtseg.training.tensors import (
-    fitted,
-    normalise,
-    predict,
-    rendered_tensors,
-    split_tensors,
-)
-from rtseg.training.weights import load_weights, pack_weights
+from rtseg.training.run_folder import RunFolder
+from rtseg.training.sources import open_source
+from rtseg.training.step import Step
+from rtseg.training.validation import Validator, channels_last
+from rtseg.training.weights import load_weights
+from rtseg.training.world import World
 
 
 class Trainer:
     """One run. `train()` goes from where the run stands to the end of the recipe.
 
     out: folder of the run; resume: go on from out/last.pt, under this recipe even if it was
-    changed; device: "cpu", "cuda", …
+    changed; world: the processes that train together, one on the CPU by default.
 
-    Raises RecipeError for data, devices and checkpoints that cannot be used, and TrainingError when
-    the loss is not finite or the memory is used up.
+    All that is random in an epoch follows from the recipe's seed and the number of the epoch, so a
+    run that was stopped goes on as if it had not been.
+
+    Raises RecipeError for data and checkpoints that cannot be used, and TrainingError when the loss
+    is not finite or the memory is used up.
     """
 
     def __init__(
-        self, recipe: Recipe, data: Path, out: Path, *, resume: bool = False, device: str = "cpu"
+        self,
+        recipe: Recipe,
+        data: Path,
+        out: Path,
+        *,
+        resume: bool = False,
+        world: World | None = None,
     ) -> None:
-        self.recipe, self.out, self.device = recipe, out, _device(device)
-        self.row = entry(recipe.network)
-        self.classes = len(CAMVID)
+        self.recipe, self.world = recipe, world or World(torch.device("cpu"))
+        _check_crops(recipe)
+        self.folder = RunFolder(out)
+        state = self.folder.begin(recipe, resume=resume, leads=self.world.leads)
+        samples, self.classes = open_training(recipe, data)
+        validation = _validation(recipe, data, self.classes)
         torch.manual_seed(recipe.seed)  # before the weights are drawn
         self.network = _initial(recipe, self.classes)
-        self.rng = torch.Generator().manual_seed(recipe.seed)
-        _check_crops(recipe)
-        state = self._start(resume)
-        self.images, self.labels = self._load(data)
-        self.val_images, self.val_labels = split_tensors(open_split(data, "val"), self.device)
-        _channels_last(self.network.to(self.device))
-        self.optimiser = _optimiser(self.network, recipe)
+        learner = Learner(self.network, recipe.auxiliary, len(self.classes))
+        with _memory():
+            channels_last(learner.to(self.world.device))
+            self.source = open_source(samples, recipe, self.world.device)
+        self.validator = Validator(validation, recipe, self.world) if validation else None
+        counts = self.source.counts(len(self.classes))
+        self.step = Step(learner, recipe, counts, self.classes, self.world)
         self.ema = Ema(self.network, recipe.ema)
-        self.loss = self._loss()
         self.epoch, self.best = 0, 0.0
-        self.steps = len(self.images) // recipe.batch
-        if self.steps == 0:
-            raise RecipeError(f"{len(self.images)} images are fewer than a batch of {recipe.batch}")
+        self.steps = _steps(recipe, len(self.source.names), self.world)
+        self.iterations = recipe.iterations or self.steps * (recipe.epochs or 0)
+        self.epochs = math.ceil(self.iterations / self.steps)
+        self.matrix: ConfusionMatrix | None = None  # of the last validation
         if state is not None:
             self._restore(state)
 
     def train(self) -> Iterator[dict[str, float | int]]:
-        """Run the remaining epochs, yielding each one's row of results.csv."""
-        forward: Any = self.network
-        if self.recipe.compile:
-            forward = torch.compile(self.network, dynamic=False)
-        while self.epoch < self.recipe.epochs:
-            started = time.perf_counter()
-            loss = self._train_epoch(forward)
-            self.epoch += 1
-            seconds = time.perf_counter() - started
-            row: dict[str, float | int] = {
-                "epoch": self.epoch,
-                "lr": self._learning_rate(self.epoch * self.steps),
-                "loss": round(loss, 5),
-                "images_per_s": round(self.steps * self.recipe.batch / seconds, 2),
-                "val_miou": float("nan"),
-            }
-            if self.epoch % self.recipe.evaluate_every == 0 or self.epoch == self.recipe.epochs:
-                row["val_miou"] = self._validate()
-            try:
-                self._save()
-                self._log(row)
-            except OSError as exc:
-                raise TrainingError(f"cannot write to {self.out}: {exc.strerror or exc}") from exc
+        """Run the remaining epochs, yielding each one's row of results.csv.
+
+        waiting: share of the time in which the training had no data to work on.
+        """
+        while self.epoch < self.epochs:
+            row = self._train_epoch()
+            row["val_miou"] = self._validate() if self._is_due() else float("nan")
+            if self.world.leads:
+                self.folder.save(self._state(), row)
+                if self.epoch == self.epochs:
+                    self._keep("final")
             yield row
 
-    def _train_epoch(self, forward: Any) -> float:
-        self.network.train()
-        order = torch.randperm(len(self.images), generator=self.rng)
-        total = 0.0
-        for step in range(self.steps):
-            batch = order[step * self.recipe.batch : (step + 1) * self.recipe.batch]
-            try:
-                total += self._train_step(forward, batch, self.epoch * self.steps + step)
-            except torch.OutOfMemoryError as exc:
-                raise TrainingError("out of memory; lower batch, or the crops of stages") from exc
-        return total / self.steps
+    def _train_epoch(self) -> dict[str, float | int]:
+        self.step.learner.train()
+        started, waited, seen = time.perf_counter(), 0.0, LossesSeen(self.world.device)
+        first = self.epoch * self.steps
+        groups = self._groups()
+        rng = _generator(self.recipe.seed, self.epoch, 1 + self.world.rank)
+        torch.manual_seed(rng.initial_seed())  # of dropout
+        with _memory():
+            batches = self.source.batches(groups)
+            for iteration, group in enumerate(groups, first):
+                asked = time.perf_counter()
+                batch = next(batches)
+                waited += time.perf_counter() - asked
+                stage = self.recipe.stage_at(iteration / self.iterations)
+                rate = learning_rate(self.recipe, iteration, self.iterations)
+                loss = self.step(batch, stage, rate, rng)
+                seen.add(loss, iteration, [self.source.names[i] for i in group])
+                self.ema.update(self.network)
+        mean = self.world.total(torch.tensor(seen.mean(), dtype=torch.float64)) / self.world.size
+        seconds = time.perf_counter() - started
+        self.epoch += 1
+        return {
+            "epoch": self.epoch,
+            "lr": learning_rate(self.recipe, first + len(groups), self.iterations),
+            "loss": round(float(mean), 5),
+            "images_per_s": round(len(groups) * self.recipe.batch / seconds, 2),
+            "waiting": round(waited / seconds, 4),
+        }
 
-    def _train_step(self, forward: Any, batch: Tensor, iteration: int) -> float:
-        stage = self.recipe.stage_at(iteration / (self.recipe.epochs * self.steps))
-        images, labels = augment(
-            self.images[batch], self.labels[batch], self.recipe.augment, self.rng,
-            crop=stage.crop, scale=stage.scale,
-        )  # fmt: skip
-        for group in self._groups:
-            group["lr"] = self._learning_rate(iteration)
-        amp = self.recipe.amp == "bf16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=amp):
-            logits = forward(normalise(images))
-        inside = slice(self.row.margin, -self.row.margin or None)  # where there are logits
-        loss = self.loss(logits, labels[:, inside, inside])
-        value = float(loss.detach())
-        if not np.isfinite(value):
-            raise TrainingError(
-                f"loss is {value} at iteration {iteration} (images {batch.tolist()}); "
-                "lower learning_rate, or look at these images"
-            )
-        self.optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-        self.optimiser.step()
-        self.ema.update(self.network)
-        return value
+    def _groups(self) -> list[list[int]]:
+        """The indices of this process's part of each batch of the epoch."""
+        rng = _generator(self.recipe.seed, self.epoch, 0)
+        order = torch.randperm(len(self.source.names), generator=rng).tolist()
+        size = self.recipe.batch
+        count = min(self.steps, self.iterations - self.epoch * self.steps)
+        return [self.world.share(order[i * size : (i + 1) * size]) for i in range(count)]
 
-    def _learning_rate(self, iteration: int) -> float:
-        """Linear warm-up, then poly: base · (1 - t)^power (Chen et al. 2017, arXiv 1606.00915)."""
-        r = self.recipe
-        if iteration < r.warmup:
-            return r.learning_rate * (iteration + 1) / r.warmup
-        progress = (iteration - r.warmup) / max(1, r.epochs * self.steps - r.warmup)
-        return float(r.learning_rate * max(0.0, 1 - progress) ** r.power)
+    def _is_due(self) -> bool:
+        return self.epoch % self.recipe.evaluate_every == 0 or self.epoch == self.epochs
 
-    @torch.no_grad()
     def _validate(self) -> float:
-        """mIoU of the averaged weights on the whole validation split; keeps the best weights."""
-        network = build(self.recipe.network, self.classes).to(self.device)
-        network.load_state_dict(self.ema.values)
-        _channels_last(network.eval())
-        matrix = ConfusionMatrix(self.classes)
-        for image, truth in zip(self.val_images, self.val_labels, strict=True):
-            logits = network(fitted(normalise(image[None].float() / 255.0), self.row))
-            matrix.add(truth.cpu().numpy(), predict(logits, truth.shape))
-        miou = matrix.miou()
+        """mIoU of the averaged weights on the validation split; keeps the best weights."""
+        if self.validator is None:
+            return float("nan")
+        self.matrix = self.validator.measure(self.ema.values)
+        miou = self.matrix.miou()
         if miou > self.best:
             self.best = miou
-            data = pack_weights(self.ema.values, self.recipe.network, CAMVID)
-            write_atomically(self.out / "best.safetensors", data)
+            if self.world.leads:
+                self._keep("best")
         return round(miou, 5)
 
-    def _load(self, data: Path) -> tuple[Tensor, Tensor]:
-        parts = [
-            split_tensors(open_split(data, split), self.device) for split in self.recipe.splits
-        ]
-        if self.recipe.rendered:
-            size = parts[0][0].shape[-2:]
-            parts.append(
-                rendered_tensors(self.recipe.rendered, size, self.recipe.seed, self.device)
-            )
-        images, labels = zip(*parts, strict=True)
-        return torch.cat(images), torch.cat(labels)
+    def _keep(self, name: str) -> None:
+        self.folder.keep(name, self.ema.values, self.recipe.network, self.classes)
 
-    def _loss(self) -> LossSum:
-        counts = count_classes((m.cpu().numpy() for m in self.labels), self.classes)
-        return LossSum(self.recipe.losses, counts, CAMVID, self.device)
-
-    def _start(self, resume: bool) -> dict[str, Any] | None:
-        """Make the folder of the run; the checkpoint to go on from, before any data is read."""
-        last = self.out / "last.pt"
-        state = checkpoint.load(last, self.recipe.network) if resume else None
-        if state is not None and state["kind"] != self.recipe.optimiser:
-            raise RecipeError(
-                f"{last} was trained with {state['kind']}; it cannot go on with "
-                f"{self.recipe.optimiser}"
-            )
-        if state is None and last.exists():
-            raise RecipeError(f"{last} exists already: pass --resume, or another --out folder")
-        try:
-            self.out.mkdir(parents=True, exist_ok=True)
-            (self.out / "recipe.json").write_text(self.recipe.model_dump_json(indent=2) + "\n")
-        except OSError as exc:
-            raise RecipeError(f"cannot write to the folder {self.out}: {exc.strerror}") from exc
-        return state
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        self.network.load_state_dict(state["weights"])
-        settings = [{k: v for k, v in g.items() if k != "params"} for g in self._groups]
-        self.optimiser.load_state_dict(state["optimiser"])
-        for group, values in zip(self._groups, settings, strict=True):
-            group.update(values)  # those of the recipe, which may have changed
-        self.ema.values = {k: v.to(self.device) for k, v in state["ema"].items()}
-        self.ema.updates = state["updates"]
-        self.rng.set_state(state["rng"])
-        self.epoch, self.best = state["epoch"], state["best"]
-
-    @property
-    def _groups(self) -> list[dict[str, Any]]:
-        return self.optimiser.param_groups
-
-    def _save(self) -> None:
-        state = {
+    def _state(self) -> dict[str, Any]:
+        return {
             "network": self.recipe.network,
+            "classes": list(self.classes.names),
             "kind": self.recipe.optimiser,
             "weights": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "heads": self.step.learner.heads.state_dict(),
+            "optimiser": self.step.optimiser.state_dict(),
+            "scaler": self.step.scaler.state_dict(),
             "ema": self.ema.values,
             "updates": self.ema.updates,
-            "rng": self.rng.get_state(),
             "epoch": self.epoch,
             "best": self.best,
         }
-        checkpoint.save(self.out / "last.pt", state)
 
-    def _log(self, row: dict[str, float | int]) -> None:
-        path = self.out / "results.csv"
-        fresh = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, row.keys())
-            if fresh:
-                writer.writeheader()
-            writer.writerow(row)
+    def _restore(self, state: dict[str, Any]) -> None:
+        if state["classes"] != list(self.classes.names):
+            raise RecipeError(
+                f"{self.folder.last} has {len(state['classes'])} classes, the data has "
+                f"{len(self.classes)} ({self.classes.name}); expected the same"
+            )
+        try:
+            self.network.load_state_dict(state["weights"])
+            self.step.learner.heads.load_state_dict(state["heads"])
+            restore(self.step.optimiser, state["optimiser"])
+        except (RuntimeError, ValueError) as exc:
+            reason = " ".join(str(exc).split())[:200]
+            raise RecipeError(f"{self.folder.last} does not fit the recipe: {reason}") from exc
+        self.step.scaler.load_state_dict(state["scaler"])
+        self.ema.values = {k: v.to(self.world.device) for k, v in state["ema"].items()}
+        self.ema.updates = state["updates"]
+        self.epoch, self.best = state["epoch"], state["best"]
 
 
-def _initial(recipe: Recipe, classes: int) -> nn.Module:
+def _generator(seed: int, epoch: int, stream: int) -> Generator:
+    """Random numbers of their own for each epoch, and for each use in it."""
+    mixed = np.random.SeedSequence([seed, epoch, stream]).generate_state(1, np.uint64)
+    return Generator().manual_seed(int(mixed[0] >> 1))
+
+
+def _initial(recipe: Recipe, classes: LabelSet) -> nn.Module:
     """A fresh network, or the one whose weights the recipe names."""
     if recipe.weights is None:
-        return build(recipe.network, classes)
-    network, name, _ = load_weights(Path(recipe.weights))
+        return build(recipe.network, len(classes))
+    network, name, found = load_weights(Path(recipe.weights))
     if name != recipe.network:
         raise RecipeError(f"{recipe.weights} has weights of {name}; expected {recipe.network}")
+    if found.names != classes.names:
+        raise RecipeError(
+            f"{recipe.weights} is for the {len(found)} classes of {found.name}; the data has the "
+            f"{len(classes)} of {classes.name}"
+        )
     return network
 
 
-def _channels_last(network: Any) -> None:
-    """Lay out weights channels last, in place (torch's types do not know this form of `to`)."""
-    network.to(memory_format=torch.channels_last)
+def _validation(recipe: Recipe, data: Path, classes: LabelSet) -> Split | None:
+    if recipe.validate_on == "none":
+        return None
+    split = open_split(data, recipe.validate_on, recipe.data)
+    assert split.classes == classes  # one data set, one label set
+    return split
 
 
-def _device(name: str) -> torch.device:
-    """Raises RecipeError for a device that does not exist here."""
-    try:
-        return torch.zeros(1, device=name).device
-    except (RuntimeError, AssertionError) as exc:
-        reason = str(exc).splitlines()[0]
-        raise RecipeError(f"device {name!r}: {reason}; expected cpu or cuda") from exc
+def _steps(recipe: Recipe, images: int, world: World) -> int:
+    """Iterations of an epoch. Raises RecipeError for a batch that cannot be made."""
+    if images < recipe.batch:
+        raise RecipeError(f"{images} images are fewer than a batch of {recipe.batch}")
+    if recipe.batch % world.size:
+        raise RecipeError(
+            f"batch {recipe.batch} cannot be divided among {world.size} processes equally"
+        )
+    return images // recipe.batch
 
 
 def _check_crops(recipe: Recipe) -> None:
@@ -271,13 +232,17 @@ def _check_crops(recipe: Recipe) -> None:
             )
 
 
-def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """No weight decay on biases and batch norm (He et al. 2019, arXiv 1812.01187)."""
-    decay = [p for p in network.parameters() if p.ndim > 1]
-    plain = [p for p in network.parameters() if p.ndim <= 1]
-    groups: list[dict[str, Any]] = [{"params": decay}, {"params": plain, "weight_decay": 0.0}]
-    if recipe.optimiser == "sgd":
-        return torch.optim.SGD(
-            groups, recipe.learning_rate, momentum=0.9, weight_decay=recipe.weight_decay
-        )
-    return torch.optim.AdamW(groups, recipe.learning_rate, weight_decay=recipe.weight_decay)
+@contextmanager
+def _memory() -> Iterator[None]:
+    """Says what to lower where the memory is used up."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as exc:
+        raise TrainingError(f"out of memory; {LOWER}") from exc
+    except RuntimeError as exc:
+        if "can't allocate memory" not in str(exc):
+            raise
+        raise TrainingError(f"out of memory; {LOWER}") from exc
+
+
+LOWER = 'lower batch, or the crops of stages; if images fill it, set residence = "stream"'

@@ -90,7 +90,7 @@ def test_augmented_versions_stand_beside_the_image(rtseg, camvid, tmp_path) -> N
 def test_versions_are_those_of_training_and_say_what_was_drawn() -> None:
     pytest.importorskip("torch")
     from rtseg.training.augmentation.preview import description, versions
-    from rtseg.training.recipe import load_recipe
+    from rtseg.training.recipe_files import load_recipe
 
     one = ["stages=[{until=1.0, crop=[60, 80], scale=[1.0, 1.0]}]", "augment.rotation=0"]
     recipe = load_recipe("dilanet-m", [*one, "augment.colour=0", "augment.cutout=0.5"])

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from rtseg.classes import CAMVID
-from rtseg.training.recipe import load_recipe
+from rtseg.training.recipe_files import load_recipe
 
 ROWS = {"train": [0, 0, 0, 3], "val": [8, 8, 8, 8], "test": [11, 11, 11, 11]}
 

@@ -13,7 +13,7 @@ from batches import augmented, batch, seeded  # noqa: E402
 from rtseg.errors import RecipeError  # noqa: E402
 from rtseg.training.augmentation.apply import augment  # noqa: E402
 from rtseg.training.augmentation.settings import AugmentSettings  # noqa: E402
-from rtseg.training.recipe import load_recipe, shipped_recipes  # noqa: E402
+from rtseg.training.recipe_files import load_recipe, shipped_recipes  # noqa: E402
 
 GEOMETRIC = {
     "rotation": 20.0, "translation": 6, "perspective": 0.4, "elastic": 3.0, "flip": True,

@@ -18,7 +18,7 @@ from rtseg.training.class_weights import (  # noqa: E402
 from rtseg.training.loss_regions import lovasz_softmax, soft_dice  # noqa: E402
 from rtseg.training.loss_sum import LossSum  # noqa: E402
 from rtseg.training.losses import cross_entropy, focal, ohem_cross_entropy  # noqa: E402
-from rtseg.training.recipe import load_recipe, shipped_recipes  # noqa: E402
+from rtseg.training.recipe_files import load_recipe, shipped_recipes  # noqa: E402
 from rtseg.training.targets import border_weights, one_hot  # noqa: E402
 
 CAR, PEDESTRIAN = 8, 9

@@ -14,9 +14,11 @@ torch = pytest.importorskip("torch")
 from rtseg.errors import ModelError, RecipeError, TrainingError  # noqa: E402
 from rtseg.training.checkpoint import Ema  # noqa: E402
 from rtseg.training.datasets import open_split  # noqa: E402
-from rtseg.training.recipe import Recipe, load_recipe, shipped_recipes  # noqa: E402
+from rtseg.training.recipe import Recipe  # noqa: E402
+from rtseg.training.recipe_files import load_recipe, shipped_recipes  # noqa: E402
 from rtseg.training.train import Trainer  # noqa: E402
 from rtseg.training.weights import load_weights  # noqa: E402
+from rtseg.training.world import find_device  # noqa: E402
 
 
 def test_ema_follows_and_copies_counters() -> None:
@@ -75,7 +77,7 @@ def test_crops_and_devices_are_checked_before_data_is_read(tiny, tmp_path) -> No
     with pytest.raises(RecipeError, match="multiples of 8"):
         Trainer(odd, tiny, tmp_path)
     with pytest.raises(RecipeError, match="device 'abacus'"):
-        Trainer(recipe(), tiny, tmp_path, device="abacus")
+        find_device("abacus")
 
 
 def test_stages_follow_the_progress() -> None:
@@ -175,7 +177,7 @@ def test_resume_continues_bit_for_bit(tiny, tmp_path) -> None:
 def test_a_changed_recipe_takes_effect_on_resume(tiny, tmp_path) -> None:
     next(Trainer(recipe(), tiny, tmp_path).train())
     changed = Trainer(recipe(weight_decay=0.5), tiny, tmp_path, resume=True)
-    assert [g["weight_decay"] for g in changed.optimiser.param_groups] == [0.5, 0.0]
+    assert [g["weight_decay"] for g in changed.step.optimiser.param_groups] == [0.5, 0.0]
     with pytest.raises(RecipeError, match="trained with adamw"):
         Trainer(recipe(optimiser="sgd"), tiny, tmp_path, resume=True)
 
@@ -222,7 +224,7 @@ def test_fine_tuning_starts_from_weights(learnt, tiny, tmp_path) -> None:
 
 def test_rendered_frames_are_mixed_in(tiny, tmp_path) -> None:
     trainer = Trainer(recipe(rendered=2), make_camvid(tmp_path / "data"), tmp_path / "run")
-    assert len(trainer.images) == 6
+    assert len(trainer.source.names) == 6
 
 
 # CamVid

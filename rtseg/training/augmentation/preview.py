@@ -14,7 +14,8 @@ from rtseg.training.augmentation.apply import augment
 from rtseg.training.augmentation.geometry import Motion, draw_motion
 from rtseg.training.augmentation.settings import AugmentSettings
 from rtseg.training.datasets import Sample, stack
-from rtseg.training.recipe import Recipe, Stage
+from rtseg.training.recipe import Recipe
+from rtseg.training.recipe_parts import Stage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
