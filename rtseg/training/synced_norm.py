@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 
 
 class SyncedBatchNorm(nn.BatchNorm2d):
@@ -38,9 +39,25 @@ class SyncedBatchNorm(nn.BatchNorm2d):
         self.running_var.lerp_(variance * pixels / max(1, pixels - 1), keep)
 
 
+class _Sum(torch.autograd.Function):
+    """The sum over all processes. Each output depends on every input, so gradients add up too."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:  # noqa: ARG004
+        total = values.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:  # noqa: ARG004
+        total = grads[0].clone()
+        dist.all_reduce(total)
+        return total
+
+
 def _over_all(values: Tensor) -> Tensor:
     """The mean over all processes; gradients flow back to each of them."""
-    total: Tensor = all_reduce(values)  # type: ignore[no-untyped-call]
+    total: Tensor = _Sum.apply(values)  # type: ignore[no-untyped-call]
     return total / dist.get_world_size()
 
 

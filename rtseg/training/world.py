@@ -55,7 +55,7 @@ class World:
             return network
         synced(network, self.device)
         ids = [self.device.index] if self.device.type == "cuda" else None
-        return DistributedDataParallel(network, device_ids=ids, broadcast_buffers=False)
+        return DistributedDataParallel(network, device_ids=ids)
 
 
 @contextmanager
@@ -76,8 +76,12 @@ def world(device: str) -> Iterator[World]:
         torch.cuda.set_device(found)
         options["device_id"] = found
     dist.init_process_group("nccl" if found.type == "cuda" else "gloo", **options)
+    processes = World(found, rank, size)
     try:
-        yield World(found, rank, size)
+        yield processes
+        # A process that left at once would destroy the group while its threads still work off the
+        # last collective, and these need the interpreter's lock, which it holds while it waits.
+        processes.wait()
     finally:
         dist.destroy_process_group()
 

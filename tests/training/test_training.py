@@ -11,10 +11,11 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
+from runs import make_camvid, recipe  # noqa: E402
+
 from rtseg.errors import ModelError, RecipeError, TrainingError  # noqa: E402
 from rtseg.training.checkpoint import Ema  # noqa: E402
 from rtseg.training.datasets import open_split  # noqa: E402
-from rtseg.training.recipe import Recipe  # noqa: E402
 from rtseg.training.recipe_files import load_recipe, shipped_recipes  # noqa: E402
 from rtseg.training.train import Trainer  # noqa: E402
 from rtseg.training.weights import load_weights  # noqa: E402
@@ -87,40 +88,12 @@ def test_stages_follow_the_progress() -> None:
     assert crops[0] == recipe.stages[0].crop
 
 
-# The loop, on a tiny data set in CamVid's layout: left half sky, right half road.
-
-
-def make_camvid(root: Path, count: int = 4) -> Path:
-    rng = np.random.default_rng(0)
-    for split in ("train", "val", "test"):
-        (root / split).mkdir(parents=True)
-        (root / f"{split}annot").mkdir()
-        names = [f"{split}_{i}" for i in range(count)]
-        (root / f"{split}.txt").write_text("\n".join(names) + "\n")
-        for name in names:
-            edge = int(rng.integers(16, 48))
-            labels = np.full((64, 80), 3, np.uint8)
-            labels[:, :edge] = 0
-            labels[0, 0] = 11
-            image = np.where(labels[..., None] == 3, 40, 200) + rng.integers(0, 30, (64, 80, 3))
-            Image.fromarray(image.astype(np.uint8)).save(root / split / f"{name}.png")
-            Image.fromarray(labels).save(root / f"{split}annot" / f"{name}.png")
-    return root
+# The loop
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory) -> Path:
     return make_camvid(tmp_path_factory.mktemp("camvid"))
-
-
-def recipe(**values: object) -> Recipe:
-    defaults = {
-        "network": "dilanet-s", "epochs": 4, "batch": 2, "learning_rate": 3e-3, "warmup": 2,
-        "losses": [{"name": "cross_entropy"}], "ema": 0.5, "evaluate_every": 2,
-        "augment": {"colour": 0.1},
-        "stages": [{"until": 1.0, "crop": (64, 80), "scale": (0.9, 1.1)}],
-    }  # fmt: skip
-    return Recipe.model_validate(defaults | values)
 
 
 @pytest.fixture(scope="module")
