@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -37,18 +38,18 @@ class Joined:
 
     def __init__(self, parts: Sequence[Samples]) -> None:
         self.parts = parts
-        self.ends = list(accumulate(len(part) for part in parts))
+        self.starts = list(accumulate((len(part) for part in parts), initial=0))
 
     @property
     def names(self) -> Sequence[str]:
         return [name for part in self.parts for name in part.names]
 
     def __len__(self) -> int:
-        return self.ends[-1]
+        return self.starts[-1]
 
     def __getitem__(self, index: int) -> Sample:
-        part = next(i for i, end in enumerate(self.ends) if index < end)
-        return self.parts[part][index - self.ends[part]]
+        part = bisect_right(self.starts, index) - 1
+        return self.parts[part][index - self.starts[part]]
 
 
 def open_training(recipe: Recipe, data: Path) -> tuple[Samples, LabelSet]:

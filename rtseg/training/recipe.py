@@ -37,7 +37,9 @@ class Recipe(BaseModel):
     residence: Literal["auto", "device", "stream"] = Field(
         default="auto", description="all images on the device, or read for each batch"
     )
-    workers: int = Field(default=4, ge=0, description="processes that read, if images are streamed")
+    workers: int | None = Field(
+        default=None, ge=0, description="processes that read streamed images; else one a core"
+    )
     augment: AugmentSettings = AugmentSettings()
 
     # Length

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from rtseg.errors import RecipeError
+from rtseg.hardware import cpu_count
 from rtseg.training.class_weights import ClassCounts, count_classes
 from rtseg.training.datasets import Sample
 from rtseg.training.fitting import fit, planes
@@ -62,7 +63,8 @@ def open_source(samples: Samples, recipe: Recipe, device: torch.device) -> Sourc
     sized = _Sized(samples, recipe.size, size)
     if recipe.residence == "device" or (recipe.residence == "auto" and fits):
         return Resident(sized, device)
-    return Streamed(sized, recipe.workers, device)
+    workers = cpu_count() if recipe.workers is None else recipe.workers
+    return Streamed(sized, workers, device)
 
 
 class _Sized(Dataset[tuple[Tensor, Tensor]]):

@@ -55,9 +55,9 @@ def test_streamed_batches_are_those_of_the_device(workers) -> None:
 def test_images_that_do_not_fit_into_memory_are_streamed(monkeypatch) -> None:
     samples = Listed((6, 8), (6, 8))
     need = 2 * 4 * 6 * 8
-    monkeypatch.setattr("rtseg.training.sources.free_bytes", lambda device: need / 0.4 + 1)
+    monkeypatch.setattr("rtseg.training.sources.free_bytes", lambda _: need / 0.4 + 1)
     assert isinstance(open_source(samples, recipe(), CPU), Resident)
-    monkeypatch.setattr("rtseg.training.sources.free_bytes", lambda device: need / 0.4 - 1)
+    monkeypatch.setattr("rtseg.training.sources.free_bytes", lambda _: need / 0.4 - 1)
     assert isinstance(open_source(samples, recipe(), CPU), Streamed)
 
 
