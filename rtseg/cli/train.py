@@ -66,18 +66,21 @@ def _run(trainer: Trainer, console: Console, board: Board | None) -> None:
     folder = trainer.folder.path
     console.print(
         f"[bold]{trainer.recipe.network}[/]  {len(trainer.source.names)} images "
-        f"({trainer.source.where})  →  {folder}"
+        f"({trainer.source.where})  →  {folder}",
+        soft_wrap=True,
     )
     started, first = time.monotonic(), trainer.epoch
     for row in trainer.train():
         done, total = trainer.epoch - first, trainer.epochs - first
         left = round((time.monotonic() - started) / done * (total - done))
-        console.print(epoch_line(row, trainer.epochs) + f"  {timedelta(seconds=left)} left")
+        line = epoch_line(row, trainer.epochs) + f"  {timedelta(seconds=left)} left"
+        console.print(line, soft_wrap=True)
         if board is not None:
             board.add(row)
     if trainer.best:
-        console.print(f"best val mIoU {100 * trainer.best:.2f}: {folder / 'best.safetensors'}")
-    console.print(f"weights of the end: {folder / 'final.safetensors'}")
+        best = folder / "best.safetensors"
+        console.print(f"best val mIoU {100 * trainer.best:.2f}: {best}", soft_wrap=True)
+    console.print(f"weights of the end: {folder / 'final.safetensors'}", soft_wrap=True)
 
 
 def epoch_line(row: Mapping[str, float], epochs: int) -> str:
