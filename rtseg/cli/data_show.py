@@ -24,7 +24,8 @@ RECIPE = "dilanet-m"
 
 def show(
     data: options.Data,
-    split: Annotated[str, typer.Option(help="train, val or test.")] = "train",
+    dataset: options.Dataset = None,
+    split: Annotated[str, typer.Option(help="A split, or a part: val::5.")] = "train",
     augment: Annotated[
         bool, typer.Option("--augment", help="Add augmented versions, as training makes them.")
     ] = False,
@@ -50,7 +51,7 @@ def show(
     settings = _settings(recipe, overrides or []) if augment else None
     if settings is None and (recipe or overrides):
         raise InputError("--recipe and --set say what --augment draws; add --augment")
-    samples = open_split(data, split)
+    samples = open_split(data, split, dataset)
     _check(output, data, yes=yes, no=no)
     shown = pick(samples, count, seed)
     title = f"{samples.title} {split}: {len(shown)} of {len(samples)} images, seed {seed}"

@@ -26,8 +26,9 @@ PAPER_OFFSET = 1.02
 
 def weights(
     data: options.Data,
+    dataset: options.Dataset = None,
     split: Annotated[
-        list[str] | None, typer.Option(help="train (the default), val or test; several add up.")
+        list[str] | None, typer.Option(help="A split, default train; several add up.")
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON instead of the table.")
@@ -39,7 +40,7 @@ def weights(
     from rtseg.training.datasets import open_split
 
     splits = list(dict.fromkeys(split or ["train"]))
-    sets = [open_split(data, name) for name in splits]
+    sets = [open_split(data, name, dataset) for name in splits]
     counts = _count(sets, quiet=as_json)
     if not counts.pixels.any():
         raise InputError(f"{data}: no labelled pixel in {' + '.join(splits)}; nothing to weigh")

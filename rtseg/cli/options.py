@@ -25,6 +25,12 @@ PrecisionName = Annotated[str, typer.Option("--precision", help="auto, f32 or bf
 Yes = Annotated[bool, typer.Option("-y", "--overwrite", help="Replace outputs that exist.")]
 No = Annotated[bool, typer.Option("-n", "--no-overwrite", help="Never replace an output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+Dataset = Annotated[
+    str | None,
+    typer.Option(
+        "--dataset", metavar="NAME", help="camvid, cityscapes, …; else told by the files."
+    ),
+]
 Data = Annotated[Path, typer.Option("--data", help="Folder of the data set.", metavar="DIR")]
 
 

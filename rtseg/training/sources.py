@@ -124,7 +124,6 @@ class Streamed:
             sized,
             batch_sampler=self.groups,
             num_workers=workers,
-            persistent_workers=workers > 0,
             pin_memory=device.type == "cuda",
         )
 

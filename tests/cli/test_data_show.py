@@ -137,7 +137,7 @@ def test_without_augment_no_torch_is_needed(rtseg, camvid, tmp_path, monkeypatch
     ("args", "says"),
     [
         (("--split", "all"), "unknown CamVid split"),
-        (("--split", "val"), "val.txt is missing"),
+        (("--split", "val"), "it has train"),
         (("-o", "sheet.jpg"), "ends in .png"),
         (("-o", "none/sheet.png"), "does not exist"),
         (("-o", "old.png"), "exists already"),

@@ -19,6 +19,13 @@ from rtseg.training.train import Trainer  # noqa: E402
 CPU = torch.device("cpu")
 
 
+@pytest.fixture(autouse=True)
+def _no_shared_tensors():
+    """torch's table of tensors from other processes complains if it outlives torch."""
+    yield
+    torch.multiprocessing.reductions.shared_cache.clear()
+
+
 class Listed:
     """Samples of given sizes; pixel values and labels are their number."""
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 torch = pytest.importorskip("torch")
 
@@ -15,7 +13,6 @@ from runs import make_camvid, recipe  # noqa: E402
 
 from rtseg.errors import ModelError, RecipeError, TrainingError  # noqa: E402
 from rtseg.training.checkpoint import Ema  # noqa: E402
-from rtseg.training.datasets import open_split  # noqa: E402
 from rtseg.training.recipe_files import load_recipe, shipped_recipes  # noqa: E402
 from rtseg.training.train import Trainer  # noqa: E402
 from rtseg.training.weights import load_weights  # noqa: E402
@@ -198,44 +195,3 @@ def test_fine_tuning_starts_from_weights(learnt, tiny, tmp_path) -> None:
 def test_rendered_frames_are_mixed_in(tiny, tmp_path) -> None:
     trainer = Trainer(recipe(rendered=2), make_camvid(tmp_path / "data"), tmp_path / "run")
     assert len(trainer.source.names) == 6
-
-
-# CamVid
-
-
-def test_camvid_layout(tiny) -> None:
-    samples = list(open_split(tiny, "val"))
-    assert len(samples) == 4
-    assert samples[0].image.shape == (64, 80, 3)
-    assert set(np.unique(samples[0].labels)) == {0, 3, 255}
-
-
-def test_camvid_problems_name_the_file(tmp_path) -> None:
-    with pytest.raises(RecipeError, match=r"train.txt is missing"):
-        open_split(tmp_path, "train", "camvid")
-    with pytest.raises(RecipeError, match="no known data set"):
-        open_split(tmp_path, "train")
-    with pytest.raises(RecipeError, match="unknown data set 'camvit'"):
-        open_split(tmp_path, "train", "camvit")
-    with pytest.raises(RecipeError, match="unknown CamVid split"):
-        open_split(tmp_path, "all", "camvid")
-    root = make_camvid(tmp_path / "c", 1)
-    Image.fromarray(np.full((64, 80), 12, np.uint8)).save(root / "valannot" / "val_0.png")
-    with pytest.raises(RecipeError, match="id 12"):
-        list(open_split(root, "val"))
-    Image.fromarray(np.zeros((40, 80), np.uint8)).save(root / "trainannot" / "train_0.png")
-    with pytest.raises(RecipeError, match="are 80x40"):
-        list(open_split(root, "train"))
-    (root / "test" / "test_0.png").write_bytes(b"nothing")
-    with pytest.raises(RecipeError, match="cannot read"):
-        list(open_split(root, "test"))
-
-
-@pytest.mark.data
-@pytest.mark.parametrize(("split", "count"), [("train", 367), ("val", 101), ("test", 233)])
-def test_real_camvid(data, split, count) -> None:
-    samples = open_split(data / "camvid", split)
-    assert len(samples) == count
-    first = next(iter(samples))
-    assert first.image.shape == (360, 480, 3)
-    assert set(np.unique(first.labels)) <= {*range(11), 255}

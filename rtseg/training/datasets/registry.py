@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from rtseg.errors import RecipeError
-from rtseg.training.datasets import camvid
+from rtseg.training.datasets import camvid, camvid32, cityscapes, folder, mapillary
+from rtseg.training.datasets.layout import Layout
 from rtseg.training.datasets.samples import Split
+from rtseg.training.datasets.selection import parse, select
 
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How one data set lies on the disk.
-
-    name: as recipes have it; title: as people have it; matches: whether a folder has this layout;
-    open: (root, split) → its samples, RecipeError for what is not there.
-    """
-
-    name: str
-    title: str
-    splits: tuple[str, ...]
-    matches: Callable[[Path], bool]
-    open: Callable[[Path, str], Split]
-
-
-LAYOUTS = (Layout("camvid", "CamVid", camvid.SPLITS, camvid.matches, camvid.open_split),)
+LAYOUTS = (
+    camvid.LAYOUT, camvid32.LAYOUT, cityscapes.CITYSCAPES, cityscapes.IDD, cityscapes.BDD100K,
+    cityscapes.KITTI, mapillary.LAYOUT, folder.LAYOUT,
+)  # fmt: skip
 
 
 def open_split(root: str | Path, split: str, dataset: str | None = None) -> Split:
-    """A split of the data set in a folder. dataset: its name; None tells it from the files.
+    """A split, or a part of one (`selection`), of the data set in a folder.
 
-    Raises RecipeError for a name or layout that is not known, and for a split that is not there.
+    dataset: its name; None tells it from the files. Raises RecipeError for a name or layout that is
+    not known, and for a split that is not there, empty, or misses files.
     """
     root = Path(root)
-    return _layout(root, dataset).open(root, split)
+    name, sequences, step = parse(split)
+    return select(find_layout(root, dataset).open(root, name), sequences, step, split)
 
 
-def _layout(root: Path, dataset: str | None) -> Layout:
+def find_layout(root: Path, dataset: str | None = None) -> Layout:
+    """The layout of that name, or the one that the folder has. Raises RecipeError."""
+    if not root.is_dir():
+        raise RecipeError(f"no folder {root}; expected that of a data set")
     known = ", ".join(layout.name for layout in LAYOUTS)
     for layout in LAYOUTS:
         if layout.name == dataset or (dataset is None and layout.matches(root)):

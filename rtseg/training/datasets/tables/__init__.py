@@ -1,0 +1,1 @@
+"""The label tables of data sets, as data: ids, names, colours, train ids."""
