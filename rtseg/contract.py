@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from rtseg.classes import Group, Label, LabelSet
 
 KEY = "rtseg.contract"
 """Name of the ONNX metadata entry that holds the contract as JSON."""
+
+_OPTIONAL = frozenset(("trained_on", "pretraining"))
 
 Triple = tuple[float, float, float]
 Byte = Annotated[int, Field(ge=0, le=255)]
@@ -27,7 +36,11 @@ class Class(BaseModel):
 
 
 class Measured(BaseModel):
-    """Accuracy of the deployed file. miou and iou: 0–1; iou has one value a class, in order."""
+    """Accuracy of the deployed file, all 0–1; iou has one value a class, in order.
+
+    resolution: (width, height) of the labels; None if they are of several sizes, or in files that
+    do not say. mean_accuracy: mean recall of the classes. boundary_f: mean boundary F-score, 3 px.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,8 +48,11 @@ class Measured(BaseModel):
     split: str
     images: int
     engine: str
+    resolution: tuple[int, int] | None = None
     miou: float = Field(ge=0, le=1)
     pixel_accuracy: float = Field(ge=0, le=1)
+    mean_accuracy: float | None = Field(default=None, ge=0, le=1)
+    boundary_f: float | None = Field(default=None, ge=0, le=1)
     iou: tuple[float | None, ...]
 
 
@@ -47,6 +63,8 @@ class Contract(BaseModel):
     trained_size: (width, height) in pixels that the network was trained for.
     order, mean, std, resize: preprocessing, (x / 255 - mean) / std of bilinearly resized pixels.
     parameters; gmacs: multiply-accumulates at `trained_size`, in 1e9.
+    training: a sentence. trained_on: data sets with their splits, such as "CamVid train"; empty and
+    None (pretraining) mean that the file does not say.
     sha256: digest of the graph and its weights (see `rtseg.model.digest`).
     """
 
@@ -67,6 +85,8 @@ class Contract(BaseModel):
     parameters: int
     gmacs: float
     training: str
+    trained_on: tuple[str, ...] = ()
+    pretraining: str | None = None
     licence: str
     measured: Measured | None = None
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
@@ -80,6 +100,12 @@ class Contract(BaseModel):
         if self.measured and len(self.measured.iou) != len(self.classes):
             raise ValueError(f"{len(self.measured.iou)} IoU for {len(self.classes)} classes")
         return self
+
+    @model_serializer(mode="wrap")
+    def _stated(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what is not stated: files from before these keys keep their digest."""
+        values: dict[str, Any] = handler(self)
+        return {key: v for key, v in values.items() if key not in _OPTIONAL or v}
 
     def labels(self) -> LabelSet:
         """The classes as a label set."""

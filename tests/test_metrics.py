@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rtseg.metrics import ConfusionMatrix
+from rtseg.metrics import ConfusionMatrix, count_pairs, iou
 
 MAPS = hnp.arrays(np.uint8, (5, 6), elements=st.sampled_from([0, 1, 2, 3, 255]))
 
@@ -56,3 +56,22 @@ def test_nothing_counted_is_nan() -> None:
 def test_sizes_must_agree() -> None:
     with pytest.raises(ValueError, match="labels of"):
         ConfusionMatrix(2).add(np.zeros((2, 2), np.uint8), np.zeros((2, 3), np.uint8))
+
+
+def test_mean_accuracy_is_over_classes_of_the_truth() -> None:
+    matrix = ConfusionMatrix(3)
+    matrix.add(np.array([[0, 0, 1, 1]], np.uint8), np.array([[0, 0, 1, 2]], np.uint8))
+    assert matrix.recall()[:2].tolist() == [1.0, 0.5]
+    assert matrix.mean_accuracy() == 0.75
+
+
+@given(MAPS, MAPS)
+def test_iou_of_many_matrices_at_once(truth, prediction) -> None:
+    counts = [
+        count_pairs(t, p, 4) for t, p in zip(truth[:, None], prediction[:, None], strict=True)
+    ]
+    together = iou(np.array(counts))
+    for row, one in zip(together, counts, strict=True):
+        matrix = ConfusionMatrix(4)
+        matrix.counts = one
+        np.testing.assert_array_equal(row, matrix.iou())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -113,6 +114,25 @@ def test_the_digest_does_not_depend_on_what_was_measured(model) -> None:
     graph = onnx.load_model_from_string(model.data)
     other = model.contract.model_copy(update={"measured": None})
     assert digest(graph, other) == model.contract.sha256
+
+
+def test_what_is_not_stated_is_not_written(model) -> None:
+    """Files from before a key exists keep their digest."""
+    bare = model.contract.model_copy(update={"trained_on": (), "pretraining": None})
+    assert not {"trained_on", "pretraining"} & set(json.loads(bare.model_dump_json()))
+    assert not {"trained_on", "pretraining"} & set(bare.model_dump())
+    stated = bare.model_copy(update={"trained_on": ("CamVid train",), "pretraining": "none"})
+    assert Contract.model_validate_json(stated.model_dump_json()) == stated
+    graph = onnx.load_model_from_string(model.data)
+    assert digest(graph, stated) != digest(graph, bare)
+
+
+def test_files_that_say_less_of_their_accuracy_can_be_read(model) -> None:
+    values = model.contract.model_dump()
+    for key in ("resolution", "mean_accuracy", "boundary_f"):
+        values["measured"].pop(key, None)
+    measured = Contract.model_validate(values).measured
+    assert measured.resolution is measured.mean_accuracy is measured.boundary_f is None
 
 
 def test_class_count_against_channels(model, tmp_path) -> None:

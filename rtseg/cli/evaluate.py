@@ -1,33 +1,62 @@
-"""`rtseg eval`: accuracy of a deployed model on labelled data."""
+"""`rtseg eval`: accuracy of a deployed model or of trained weights on labelled data."""
 
 from __future__ import annotations
 
-import json
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
+from rtseg.backends import Precision
 from rtseg.cli import options
-from rtseg.files import write_atomically
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from rtseg.contract import Measured
-    from rtseg.metrics import ConfusionMatrix
-    from rtseg.segmenter import Segmenter
+from rtseg.cli.evaluate_models import Candidate, Deployed, Weights, open_candidate
+from rtseg.cli.evaluate_output import Findings, Outputs, check_record, write
+from rtseg.cli.evaluate_output import record as record_result
+from rtseg.cli.evaluate_task import task_of
+from rtseg.errors import InputError
 
 
 def evaluate_command(
-    model: Annotated[str, typer.Argument(help="A shipped model's name, or an .onnx file.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A shipped model's name, an .onnx file, .safetensors, last.pt or a run's folder."
+        ),
+    ],
     data: options.Data,
-    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    dataset: options.Dataset = None,
+    split: Annotated[str, typer.Option(help="A split, or a part: val::5.")] = "test",
     size: options.Size = None,
     backend: options.Backend = "auto",
     precision: options.PrecisionName = "auto",
+    device: Annotated[
+        str | None, typer.Option(help="Of weights in torch: cpu, cuda, …; default cpu.")
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="OTHER", help="Compare with this model, file or run, image by image."),
+    ] = None,
+    against_backend: Annotated[
+        str, typer.Option(help="Engine of OTHER; OTHER is MODEL itself if it is not named.")
+    ] = "auto",
+    against_precision: Annotated[
+        str, typer.Option(help="Precision of OTHER, as --against-backend.")
+    ] = "auto",
     json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON.")
+        Path | None, typer.Option("--json", metavar="FILE", help="Write all figures as JSON.")
+    ] = None,
+    png: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the confusion matrix.")
+    ] = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw images, labels and predictions, the worst first."),
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, max=60, help="Images on the sheet.")] = 12,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Draw the sheet's images by chance; seed of the interval too."),
     ] = None,
     record: Annotated[
         bool, typer.Option("--record", help="Write the result into the model file's contract.")
@@ -35,80 +64,60 @@ def evaluate_command(
     yes: options.Yes = False,
     no: options.No = False,
 ) -> None:
-    """Measure mIoU on CamVid through the deployed file, engine and kernels."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import track
+    """Measure accuracy on labelled data: mIoU, accuracy, boundary F-score.
 
-    from rtseg.evaluation import evaluate
-    from rtseg.segmenter import Segmenter
+    A model file is measured as `rtseg run` would run it: the same engine, the same kernels, at the
+    labels' own resolution. Weights of a training are measured in torch.
+    """
     from rtseg.training.datasets import open_split
-    from rtseg.video.output import check_output
 
-    samples = open_split(data, split)
-    with Segmenter(
-        model, size=options.parse_size(size), backend=backend,
-        precision=options.parse_precision(precision),
-    ) as segmenter:  # fmt: skip
-        if json_file:
-            check_output(json_file, inputs=[segmenter.model.path], overwrite=None)
-            options.may_overwrite([json_file], yes=yes, no=no)
-        console = Console(stderr=True)
-        pairs = track(samples, f"{escape(model)} on {split}", console=console)
-        matrix = evaluate(segmenter, pairs)
-        result = measured(segmenter, matrix, split, len(samples))
-        Console(highlight=False).print(iou_table(segmenter, matrix))
-        print(
-            f"mIoU {100 * result.miou:.2f}  pixel accuracy {100 * result.pixel_accuracy:.2f}  "
-            f"({len(samples)} images of CamVid {split}, 11 classes, {result.engine})"
-        )
-        if json_file:
-            text = json.dumps(result.model_dump(), indent=2) + "\n"
-            write_atomically(json_file, text.encode())
+    samples, wanted = open_split(data, split, dataset), options.parse_size(size)
+    outputs = Outputs(json_file, png, sheet)
+    chosen = [Choice(model, backend, options.parse_precision(precision))]
+    if against is not None or (against_backend, against_precision) != ("auto", "auto"):
+        engine = against_backend, options.parse_precision(against_precision)
+        chosen.append(Choice(against or model, *engine))
+    with ExitStack() as stack:
+        candidates: list[Candidate] = []
+        for choice in chosen:
+            candidates.append(choice.open(wanted, device or "cpu"))
+            stack.callback(candidates[-1].close)
+        if device is not None and not any(isinstance(c, Weights) for c in candidates):
+            raise InputError(f"--device is for weights in torch; {model} runs in an engine")
+        outputs.check([*(c.path for c in candidates), *data.glob("*/*")], yes=yes, no=no)
+        task = task_of(candidates, samples)
         if record:
-            _record(segmenter, result)
+            check_record(candidates[0], task)
+        result, comparison = task.measure(f"{model} on {samples.title} {split}")
+        subjects = [c.subject() for c in candidates]
+        other = subjects[1] if comparison else None
+        found = Findings(task, subjects[0], result, other, comparison)
+        _print(found, seed or 0)
+        for path in write(outputs, found, count=count, seed=seed):
+            print(f"wrote {path}")
+        if record:
+            record_result(candidates[0], found)
 
 
-def measured(segmenter: Segmenter, matrix: ConfusionMatrix, split: str, images: int) -> Measured:
-    """The result as the contract states it."""
-    from rtseg.contract import Measured
+class Choice(NamedTuple):
+    """A model and where it is to run, as the command line has it."""
 
-    engine = segmenter.engine(*segmenter.model.contract.trained_size)
-    assert segmenter.size is not None
-    return Measured(
-        data="CamVid",
-        split=split,
-        images=images,
-        engine=f"{engine.name} {engine.precision} at {segmenter.size[0]}x{segmenter.size[1]}",
-        miou=round(matrix.miou(), 5),
-        pixel_accuracy=round(matrix.pixel_accuracy(), 5),
-        iou=tuple(None if v != v else round(float(v), 5) for v in matrix.iou()),
-    )
+    model: str
+    backend: str
+    precision: Precision
 
-
-def iou_table(segmenter: Segmenter, matrix: ConfusionMatrix) -> Table:
-    """IoU and recall by class, in percent."""
-    from rich.table import Table
-
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("class")
-    table.add_column("IoU %", justify="right")
-    table.add_column("recall %", justify="right")
-    rows = zip(segmenter.model.classes, matrix.iou(), matrix.recall(), strict=True)
-    for label, iou, recall in rows:
-        r, g, b = label.colour
-        table.add_row(
-            f"[rgb({r},{g},{b})]■[/] {label.name}", f"{100 * iou:.1f}", f"{100 * recall:.1f}"
+    def open(self, size: tuple[int, int] | None, device: str) -> Deployed | Weights:
+        return open_candidate(
+            self.model, size=size, backend=self.backend, precision=self.precision, device=device
         )
-    return table
 
 
-def _record(segmenter: Segmenter, result: Measured) -> None:
-    import onnx
+def _print(found: Findings, seed: int) -> None:
+    from rich.console import Console
 
-    from rtseg.model import with_contract
+    from rtseg.cli.evaluate_report import print_comparison, print_report
 
-    model = segmenter.model
-    contract = model.contract.model_copy(update={"measured": result})
-    graph = onnx.load_model_from_string(model.data)
-    write_atomically(model.path, with_contract(graph, contract))
+    console, ground = Console(highlight=False), found.task.ground
+    print_report(console, found.subject, ground, found.result)
+    if found.other and found.comparison:
+        print_comparison(console, found.subject, found.other, ground, found.comparison, seed=seed)

@@ -22,6 +22,17 @@ def export_command(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Model file.")] = None,
     name: Annotated[str | None, typer.Option(help="Model name; default the network's.")] = None,
     training: Annotated[str, typer.Option(help="What it was trained on, and how.")] = "not stated",
+    trained_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DATA",
+            help='A data set and split it has seen, such as "CamVid train"; once for each. '
+            "Default what the weights or their run folder say.",
+        ),
+    ] = None,
+    pretraining: Annotated[
+        str | None, typer.Option(help="What the weights started from, or none; default as above.")
+    ] = None,
     licence: Annotated[str, typer.Option(help="Licence of data and weights.")] = "not stated",
     check: Annotated[
         bool,
@@ -38,12 +49,17 @@ def export_command(
         raise typer.Exit(_check(weights))
     try:
         from rtseg.training.export import export
+        from rtseg.training.provenance import Provenance, read_provenance
     except ImportError as exc:
         raise EngineError(f'export needs torch ({exc}); pip install "rtseg[train]"') from exc
     target = output or Path(f"{name or weights.stem}.onnx")
     overwrite = options.may_overwrite([target], yes=yes, no=no)
     check_output(target, inputs=[weights], overwrite=overwrite)
-    contract = export(weights, target, name=name, training=training, licence=licence)
+    stated = read_provenance(weights)
+    seen = Provenance(tuple(trained_on or stated.trained_on), pretraining or stated.pretraining)
+    contract = export(
+        weights, target, name=name, training=training, licence=licence, provenance=seen
+    )
     print(
         f"wrote {target}: {contract.network}, {contract.parameters / 1e6:.2f} M parameters, "
         f"{contract.gmacs:.2f} GMACs at {contract.trained_size[0]}x{contract.trained_size[1]}"

@@ -81,6 +81,23 @@ def _run(trainer: Trainer, console: Console, board: Board | None) -> None:
         best = folder / "best.safetensors"
         console.print(f"best val mIoU {100 * trainer.best:.2f}: {best}", soft_wrap=True)
     console.print(f"weights of the end: {folder / 'final.safetensors'}", soft_wrap=True)
+    if not console.quiet:
+        _draw(trainer, console)
+
+
+def _draw(trainer: Trainer, console: Console) -> None:
+    """The pictures of the run. The weights are safe by now: without matplotlib, say so and end."""
+    from rtseg.training.drawing import draw_curves, draw_validation
+
+    try:
+        draw_curves(trainer.folder, trainer.recipe.network)
+        if trainer.validator is not None and trainer.matrix is not None:
+            weights = trainer.ema.values
+            draw_validation(trainer.folder, trainer.validator, trainer.matrix, weights)
+    except EngineError as exc:
+        console.print(f"no pictures: {exc}", soft_wrap=True)
+        return
+    console.print(f"pictures: {trainer.folder.path}/*.png", soft_wrap=True)
 
 
 def epoch_line(row: Mapping[str, float], epochs: int) -> str:

@@ -1,13 +1,14 @@
 """A contact sheet: many labelled samples on one picture, to look at a data set.
 
-Each sample is a tile: its image, below it the same with the colours of its labels, and a caption.
+Each sample is a tile: its image, below it the same with the colours of its labels, with those of a
+prediction if there is one, and a caption.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
@@ -33,10 +34,21 @@ DARK, LIGHT = 0, 110
 """Grey levels of the hatch over ignored pixels."""
 
 
+class Predicted(NamedTuple):
+    """A sample and what a network says of it: a caption, a (H, W, 3) uint8 BGR image, its (H, W)
+    uint8 labels and the prediction, 255 ignored."""
+
+    name: str
+    image: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    prediction: NDArray[np.uint8]
+
+
 def contact_sheet(
-    rows: Sequence[Sequence[Sample]], classes: LabelSet, lines: Sequence[str]
+    rows: Sequence[Sequence[Sample | Predicted]], classes: LabelSet, lines: Sequence[str]
 ) -> Image.Image:
-    """An RGB picture of `rows`, each a sample and its versions; all have equally many.
+    """An RGB picture of `rows`, each a sample and its versions; all have equally many, and all or
+    none have predictions.
 
     lines: a title and details, at least one. Rows share the lines of the sheet so that it becomes
     about as wide as high.
@@ -53,7 +65,9 @@ def contact_sheet(
     return framed
 
 
-def blended(sample: Sample, classes: LabelSet, cell: tuple[int, int]) -> NDArray[np.uint8]:
+def blended(
+    sample: Sample | Predicted, classes: LabelSet, cell: tuple[int, int]
+) -> NDArray[np.uint8]:
     """The sample with its labels' colours, ignored pixels hatched: (h, w, 3) BGR within `cell`."""
     out = np.empty_like(sample.image)
     cpu.blend(sample.image, sample.labels, blend_table(classes, alpha=ALPHA, like=out), out)
@@ -78,20 +92,39 @@ def _fitted(image: NDArray[np.uint8], cell: tuple[int, int]) -> NDArray[np.uint8
     return cv2.resize(image, size, interpolation=method).astype(np.uint8, copy=False)
 
 
-def _tile(sample: Sample, cell: tuple[int, int], classes: LabelSet) -> Image.Image:
-    """Image, labels and caption below each other; a longer caption is cut off."""
-    tile = _blank(cell[0], 2 * cell[1] + GAP + 2 * TEXT)
-    for i, picture in enumerate((_fitted(sample.image, cell), blended(sample, classes, cell))):
+def _pictures(
+    sample: Sample | Predicted, cell: tuple[int, int], classes: LabelSet
+) -> list[NDArray[np.uint8]]:
+    """Those of a tile, from above: (h, w, 3) BGR within `cell`."""
+    pictures = [_fitted(sample.image, cell), blended(sample, classes, cell)]
+    if isinstance(sample, Predicted):
+        answer = Sample(sample.name, sample.image, sample.prediction)
+        pictures.append(blended(answer, classes, cell))
+    return pictures
+
+
+def _height(sample: Sample | Predicted, cell: tuple[int, int]) -> int:
+    """Of a tile without its caption."""
+    return (2 + isinstance(sample, Predicted)) * (cell[1] + GAP) - GAP
+
+
+def _tile(sample: Sample | Predicted, cell: tuple[int, int], classes: LabelSet) -> Image.Image:
+    """Image, labels, prediction and caption below each other; a longer caption is cut off."""
+    bottom = _height(sample, cell)
+    tile = _blank(cell[0], bottom + 2 * TEXT)
+    for i, picture in enumerate(_pictures(sample, cell, classes)):
         height, width = picture.shape[:2]
         place = ((cell[0] - width) // 2, i * (cell[1] + GAP) + (cell[1] - height) // 2)
         tile.paste(Image.fromarray(np.ascontiguousarray(picture[..., ::-1])), place)
-    tile.paste(_text(sample.name, TEXT), (0, 2 * cell[1] + GAP))
+    tile.paste(_text(sample.name, TEXT), (0, bottom))
     return tile
 
 
-def _block(row: Sequence[Sample], cell: tuple[int, int], classes: LabelSet) -> Image.Image:
+def _block(
+    row: Sequence[Sample | Predicted], cell: tuple[int, int], classes: LabelSet
+) -> Image.Image:
     """The tiles of one row, side by side."""
-    block = _blank(len(row) * (cell[0] + GAP) - GAP, 2 * cell[1] + GAP + 2 * TEXT)
+    block = _blank(len(row) * (cell[0] + GAP) - GAP, _height(row[0], cell) + 2 * TEXT)
     for i, sample in enumerate(row):
         block.paste(_tile(sample, cell, classes), (i * (cell[0] + GAP), 0))
     return block

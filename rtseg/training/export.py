@@ -18,6 +18,7 @@ from rtseg.model import digest, with_contract
 from rtseg.networks import NetworkEntry, entry
 from rtseg.networks.counting import count_macs, count_parameters
 from rtseg.training.folding import fold_batch_norm
+from rtseg.training.provenance import Provenance, read_provenance
 from rtseg.training.tensors import MEAN, STD
 from rtseg.training.weights import Trained, load_weights
 
@@ -36,16 +37,18 @@ def export(
     trained_size: tuple[int, int] = (480, 360),
     training: str = "not stated",
     licence: str = "not stated",
+    provenance: Provenance | None = None,
 ) -> Contract:
     """Write the model file for trained `weights` (safetensors) and return its contract.
 
-    name: of the model; the network's by default. Raises ModelError if the weights do not fit the
-    network they name, or that network cannot be deployed; OutputError. The rest: `model_file`.
+    name: of the model; the network's by default. provenance: by default what the weights or their
+    run folder say. Raises ModelError if the weights do not fit the network they name, or that
+    network cannot be deployed; OutputError. The rest: `model_file`.
     """
     trained = load_weights(weights)
     data, contract = model_file(
         trained, name=name or trained.name, trained_size=trained_size, training=training,
-        licence=licence,
+        licence=licence, provenance=provenance or read_provenance(weights),
     )  # fmt: skip
     write_atomically(out, data)
     return contract
@@ -58,13 +61,16 @@ def model_file(
     trained_size: tuple[int, int],
     training: str,
     licence: str,
+    provenance: Provenance | None = None,
 ) -> tuple[bytes, Contract]:
     """The bytes of the model file of a trained network, and the contract in it.
 
     The network is folded and halved in place. trained_size: (width, height) of the training
     images; the nearest that the network takes goes into the contract. training, licence: sentences
-    for the contract. Raises ModelError.
+    for the contract; provenance: what the network has seen, None if that is not known. Raises
+    ModelError.
     """
+    trained_on, pretraining = provenance or Provenance()
     network, architecture, classes = trained
     row = _deployable_entry(architecture)
     size = row.sizes.nearest(*trained_size)
@@ -83,6 +89,8 @@ def model_file(
             parameters=parameters,
             gmacs=round(macs / 1e9, 4),
             training=training,
+            trained_on=trained_on,
+            pretraining=pretraining,
             licence=licence,
             sha256="0" * 64,  # of the graph and of all above, below
         )

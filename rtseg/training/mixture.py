@@ -11,6 +11,8 @@ from rtseg.classes import CAMVID, LabelSet
 from rtseg.errors import RecipeError
 from rtseg.synthetic import labelled_frames
 from rtseg.training.datasets import Sample, Split, open_split
+from rtseg.training.datasets.registry import find_layout
+from rtseg.training.provenance import Provenance, read_provenance
 from rtseg.training.recipe import Recipe
 from rtseg.training.sources import Samples
 
@@ -61,6 +63,19 @@ def open_training(recipe: Recipe, data: Path) -> tuple[Samples, LabelSet]:
     if recipe.rendered:
         parts.append(_rendered(recipe, splits[0]))
     return Joined(parts), classes
+
+
+def provenance(recipe: Recipe, data: Path) -> Provenance:
+    """What the weights of a recipe will have seen, that of the weights it starts from included."""
+    title = find_layout(data, recipe.data).title
+    seen = [f"{title} {split}" for split in recipe.splits]
+    if recipe.rendered:
+        seen.append("rtseg.synthetic")
+    if recipe.weights is None:
+        return Provenance(tuple(seen), "none")
+    before = read_provenance(Path(recipe.weights))
+    start = before.pretraining or f"weights of {recipe.weights}"
+    return Provenance(tuple(dict.fromkeys((*before.trained_on, *seen))), start)
 
 
 def _rendered(recipe: Recipe, split: Split) -> Rendered:

@@ -18,14 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
-from rtseg.classes import LabelSet
 from rtseg.errors import RecipeError, RtsegError, TrainingError
 from rtseg.files import write_atomically
 from rtseg.training import checkpoint
 from rtseg.training.recipe import Recipe
-from rtseg.training.weights import pack_weights
 
 Row = Mapping[str, float | int]
 """One line of results.csv."""
@@ -81,12 +77,9 @@ class RunFolder:
         with self.results.open(newline="") as file:
             return [{key: float(v) for key, v in row.items()} for row in csv.DictReader(file)]
 
-    def keep(
-        self, name: str, weights: Mapping[str, Tensor], network: str, classes: LabelSet
-    ) -> None:
+    def keep(self, name: str, data: bytes) -> None:
         """Write `name`.safetensors."""
         with _writing(self.path):
-            data = pack_weights(weights, network, classes)
             write_atomically(self.path / f"{name}.safetensors", data)
 
 

@@ -21,14 +21,14 @@ from rtseg.training.checkpoint import Ema
 from rtseg.training.datasets import Split, open_split
 from rtseg.training.learner import Learner
 from rtseg.training.losses_seen import LossesSeen
-from rtseg.training.mixture import open_training
+from rtseg.training.mixture import open_training, provenance
 from rtseg.training.optimisation import learning_rate, restore
 from rtseg.training.recipe import Recipe
 from rtseg.training.run_folder import RunFolder
 from rtseg.training.sources import open_source
 from rtseg.training.step import Step
 from rtseg.training.validation import Validator, channels_last
-from rtseg.training.weights import load_weights
+from rtseg.training.weights import load_weights, pack_weights
 from rtseg.training.world import World
 
 
@@ -60,6 +60,7 @@ class Trainer:
         state = self.folder.begin(recipe, resume=resume, leads=self.world.leads)
         samples, self.classes = open_training(recipe, data)
         validation = _validation(recipe, data, self.classes)
+        self.provenance = provenance(recipe, data)
         torch.manual_seed(recipe.seed)  # before the weights are drawn
         self.network = _initial(recipe, self.classes)
         learner = Learner(self.network, recipe.auxiliary, len(self.classes))
@@ -145,7 +146,9 @@ class Trainer:
         return round(miou, 5)
 
     def _keep(self, name: str) -> None:
-        self.folder.keep(name, self.ema.values, self.recipe.network, self.classes)
+        seen = self.provenance.metadata()
+        data = pack_weights(self.ema.values, self.recipe.network, self.classes, seen)
+        self.folder.keep(name, data)
 
     def _state(self) -> dict[str, Any]:
         return {

@@ -34,10 +34,18 @@ class _Classes(BaseModel):
     classes: tuple[Class, ...] = Field(min_length=1, max_length=254)
 
 
-def pack_weights(tensors: Mapping[str, Tensor], name: str, classes: LabelSet) -> bytes:
-    """The bytes of a weights file of the network `name`."""
+def pack_weights(
+    tensors: Mapping[str, Tensor],
+    name: str,
+    classes: LabelSet,
+    statements: Mapping[str, str] | None = None,
+) -> bytes:
+    """The bytes of a weights file of the network `name`.
+
+    statements: further entries of its metadata, such as those of `Provenance`.
+    """
     table = _Classes(label_set=classes.name, classes=classes_of(classes))
-    metadata = {"network": name, "classes": table.model_dump_json()}
+    metadata = {**(statements or {}), "network": name, "classes": table.model_dump_json()}
     return save({key: value.contiguous() for key, value in tensors.items()}, metadata)
 
 

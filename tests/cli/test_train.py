@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+from PIL import Image
 
 pytest.importorskip("torch")
 
@@ -46,6 +47,10 @@ def test_it_trains_says_how_it_goes_and_resumes(rtseg, camvid, tmp_path) -> None
     assert [line.split()[1] for line in lines[1:3]] == ["1/2", "2/2"]
     for word in ("loss ", "lr ", "images/s", "waiting ", "val mIoU ", "left"):
         assert all(word in line for line in lines[1:3])
+    for name in ("curves", "confusion", "predictions"):
+        with Image.open(tmp_path / "runs/r" / f"{name}.png") as picture:
+            assert min(picture.size) > 300
+            assert len(picture.convert("RGB").getcolors(1 << 24)) > 20
     load_weights(tmp_path / "runs/r/best.safetensors")
     load_weights(tmp_path / "runs/r/final.safetensors")
     again = rtseg("train", "r.toml", "--data", camvid)
@@ -55,6 +60,21 @@ def test_it_trains_says_how_it_goes_and_resumes(rtseg, camvid, tmp_path) -> None
     assert more.code == 0, more.err
     assert [line.split()[1] for line in more.out.splitlines() if "epoch" in line] == ["3/3"]
     assert len((tmp_path / "runs/r/results.csv").read_text().splitlines()) == 4
+
+
+def test_without_matplotlib_the_weights_are_kept(rtseg, camvid, tmp_path, monkeypatch) -> None:
+    real = builtins.__import__
+
+    def refuse(name, *args, **kwargs):
+        if name.startswith("matplotlib"):
+            raise ImportError("No module named 'matplotlib'")
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    done = rtseg("train", "r.toml", "--data", camvid)
+    assert done.code == 0, done.err
+    assert "no pictures: drawing needs matplotlib" in done.out
+    load_weights(tmp_path / "runs/r/final.safetensors")
 
 
 def test_tensorboard(rtseg, camvid, tmp_path) -> None:
@@ -89,7 +109,7 @@ def test_without_tensorboard_it_says_what_to_install(rtseg, camvid, monkeypatch)
         (("nothing",), "no recipe 'nothing'"),
         (("r.toml", "--set", "batch=3"), "2 images are fewer than a batch of 3"),
         (("r.toml", "--set", "network=resnet"), "resnet"),
-        (("r.toml", "--set", "splits=['test']"), "test.txt is missing"),
+        (("r.toml", "--set", "splits=['test']"), "unknown CamVid split 'test'"),
         (("r.toml", "--set", "validate_on=all"), "'all'"),
         (("r.toml", "--set", "iterations=0"), "iterations"),
         (("r.toml", "--set", "weights=none.safetensors"), "cannot read the weights none"),

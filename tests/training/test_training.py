@@ -13,6 +13,7 @@ from runs import make_camvid, recipe  # noqa: E402
 
 from rtseg.errors import ModelError, RecipeError, TrainingError  # noqa: E402
 from rtseg.training.checkpoint import Ema  # noqa: E402
+from rtseg.training.provenance import Provenance, read_provenance  # noqa: E402
 from rtseg.training.recipe_files import load_recipe, shipped_recipes  # noqa: E402
 from rtseg.training.train import Trainer  # noqa: E402
 from rtseg.training.weights import load_weights  # noqa: E402
@@ -180,6 +181,18 @@ def test_nan_loss_stops_the_run(tiny, tmp_path) -> None:
         next(trainer.network.parameters()).fill_(float("nan"))
     with pytest.raises(TrainingError, match="iteration 0"):
         list(trainer.train())
+
+
+def test_weights_say_what_they_have_seen(learnt, tiny, tmp_path) -> None:
+    _, out = learnt
+    seen = read_provenance(out / "final.safetensors")
+    assert seen == Provenance(("CamVid train",), "none")
+    (tmp_path / "start.safetensors").write_bytes((out / "best.safetensors").read_bytes())
+    start = str(tmp_path / "start.safetensors")
+    more = recipe(weights=start, splits=["val::2"], rendered=2, epochs=1)
+    list(Trainer(more, tiny, tmp_path / "run").train())
+    seen = read_provenance(tmp_path / "run" / "final.safetensors")
+    assert seen == Provenance(("CamVid train", "CamVid val::2", "rtseg.synthetic"), "none")
 
 
 def test_fine_tuning_starts_from_weights(learnt, tiny, tmp_path) -> None:

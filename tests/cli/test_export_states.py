@@ -1,0 +1,42 @@
+"""`rtseg export`: what the model file says of its training."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from rtseg.model import Model
+
+pytest.importorskip("torch")
+
+RECIPE = {"data": "camvid", "splits": ["train"], "weights": None}
+SAID = (("CamVid train", "CamVid val"), "ImageNet")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "args", "expected"),
+    [
+        (None, (), ((), None)),
+        (RECIPE, (), (("CamVid train",), "none")),
+        (None, ("--trained-on", SAID[0][0], "--trained-on", SAID[0][1], "--pretraining", SAID[1]),
+         SAID),
+        (RECIPE, ("--pretraining", "ImageNet"), (("CamVid train",), "ImageNet")),
+    ],
+)  # fmt: skip
+def test_options_come_before_the_run_folder(
+    rtseg, tmp_path, monkeypatch, recipe, args, expected
+) -> None:
+    model, seen = Model.load("dilanet-s"), []
+
+    def export(weights, out, **values):
+        seen.append(values["provenance"])
+        return model.contract
+
+    monkeypatch.setattr("rtseg.training.export.export", export)
+    (tmp_path / "w.safetensors").write_bytes(model.path.with_suffix(".safetensors").read_bytes())
+    if recipe:
+        (tmp_path / "recipe.json").write_text(json.dumps(recipe))
+    done = rtseg("export", "w.safetensors", "-o", "m.onnx", *args)
+    assert done.code == 0, done.err
+    assert seen == [expected]
