@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -51,6 +51,54 @@ class Yuv420:
 
 Picture: TypeAlias = "NDArray[np.uint8] | Yuv420"
 """Pixels: a (H, W, 3) uint8 BGR array, or `Yuv420` planes."""
+
+Layout: TypeAlias = Literal["nv12", "p010", "i420", "bgr"]
+"""How pixels lie on the device, see `DevicePicture`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DevicePicture:
+    """A picture in the GPU's memory. Rows may be padded, the last axes are contiguous.
+
+    planes, all uint8 but for p010:
+        nv12  (H, W) luma, (ceil(H/2), ceil(W/2), 2) chroma, u before v
+        p010  the same as uint16, the 10 bits in the upper part of each word
+        i420  (H, W), and twice (ceil(H/2), ceil(W/2)): y, u, v
+        bgr   (H, W, 3)
+    Each has `shape`, `dtype`, `strides` and `__cuda_array_interface__`. matrix, full_range: as in
+    `Yuv420`; of no meaning for bgr.
+    """
+
+    planes: tuple[Any, ...]
+    layout: Layout
+    matrix: ColourMatrix = "bt709"
+    full_range: bool = False
+
+    def __post_init__(self) -> None:
+        height, width = self.planes[0].shape[:2]
+        half = ((height + 1) // 2, (width + 1) // 2)
+        want: dict[str, tuple[tuple[int, ...], ...]] = {
+            "nv12": ((height, width), (*half, 2)),
+            "p010": ((height, width), (*half, 2)),
+            "i420": ((height, width), half, half),
+            "bgr": ((height, width, 3),),
+        }
+        shapes = tuple(tuple(plane.shape) for plane in self.planes)
+        if shapes != want[self.layout] or 0 in shapes[0]:
+            raise ValueError(f"planes of {shapes} for {self.layout}; expected {want[self.layout]}")
+        kind = np.uint16 if self.layout == "p010" else np.uint8
+        if any(plane.dtype != kind for plane in self.planes):
+            raise ValueError(
+                f"planes of {[str(p.dtype) for p in self.planes]}; expected {kind.__name__}"
+            )
+
+    @property
+    def height(self) -> int:
+        return int(self.planes[0].shape[0])
+
+    @property
+    def width(self) -> int:
+        return int(self.planes[0].shape[1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,13 +19,13 @@ from rtseg.segmentation import Segmentation
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rtseg.backends.base import Engine
+    from rtseg.backends.base import DeviceEngine, HostEngine
 
 
 class Worker:
     """Segments frames one after another with its own buffers. One thread uses one worker."""
 
-    def __init__(self, model: Model, engine: Engine) -> None:
+    def __init__(self, model: Model, engine: HostEngine) -> None:
         from rtseg.kernels import cpu
 
         self._kernels = cpu
@@ -83,7 +83,7 @@ class Segmenter(Closing):
             "backend": backend, "precision": precision, "streams": streams, "threads": threads
         }  # fmt: skip
         self._lock = threading.Lock()
-        self._engine: Engine | None = None
+        self._engine: HostEngine | DeviceEngine | None = None
         self._own: Worker | None = None
 
     def __call__(self, frame: Frame | NDArray[np.uint8]) -> Segmentation:
@@ -103,7 +103,7 @@ class Segmenter(Closing):
             for frame in frames:
                 yield frame, self(frame)
 
-    def engine(self, width: int, height: int) -> Engine:
+    def engine(self, width: int, height: int) -> HostEngine | DeviceEngine:
         """The engine, compiled with all kernels if none is yet, for sources of that size.
 
         Raises EngineError.

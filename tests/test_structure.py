@@ -13,7 +13,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = [
     {"errors"},
-    {"classes", "closing", "files", "frame", "hardware", "interleave"},
+    {"classes", "closing", "device", "files", "frame", "hardware", "interleave"},
     {"contract", "metrics", "segmentation"},
     {"model", "kernels", "synthetic", "timing"},
     {"backends", "overlay", "video"},

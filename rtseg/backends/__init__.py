@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from rtseg.errors import InputError
 
 if TYPE_CHECKING:
-    from rtseg.backends.base import Engine
+    from rtseg.backends.base import DeviceEngine, HostEngine
     from rtseg.model import Model
 
 BACKENDS: dict[str, str] = {"openvino": "rtseg.backends.openvino"}
 
-Precision: TypeAlias = Literal["auto", "f32", "bf16"]
+Precision: TypeAlias = Literal["auto", "f32", "bf16", "f16"]
 
 
 def build_engine(
@@ -24,7 +24,7 @@ def build_engine(
     precision: Precision = "auto",
     streams: int = 1,
     threads: int | None = None,
-) -> Engine:
+) -> HostEngine | DeviceEngine:
     """Compile `model` for inputs of `size` (width, height).
 
     streams: how many contexts run at the same time; threads: CPU threads they share, None for
@@ -34,7 +34,7 @@ def build_engine(
     if name not in BACKENDS:
         raise InputError(f"unknown backend {name!r}; expected auto or one of {', '.join(BACKENDS)}")
     module = import_module(BACKENDS[name])
-    engine: Engine = module.build(
+    engine: HostEngine | DeviceEngine = module.build(
         model, size, precision=precision, streams=streams, threads=threads
     )
     return engine

@@ -1,15 +1,23 @@
-"""What an inference engine is: a model compiled for one input size on one device."""
+"""What an inference engine is: a model compiled for one input size on one device.
+
+There are two kinds. A host engine's contexts take and give arrays in the machine's memory and
+return when the result is there. A device engine's contexts own memory on the GPU and a stream: the
+kernels of `rtseg.kernels.cuda` are put on that stream before and after `run`, and nobody waits for
+anything until the labels are wanted.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
+
+from rtseg.device.arrays import DeviceArray, Stream
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
-class Context(Protocol):
+class HostContext(Protocol):
     """One inference at a time, with its own buffers. One thread uses one context.
 
     input: (3, h, w) float32, the engine's own memory: the preprocess kernel writes into it.
@@ -23,20 +31,53 @@ class Context(Protocol):
         ...
 
 
+class DeviceContext(Protocol):
+    """One inference at a time on the GPU, with its own buffers. One thread uses one context.
+
+    input: (3, h, w) float16 on the device, the engine's own memory, C-contiguous.
+    logits: (C, h / s, w / s) float32 on the device, C-contiguous; the same memory in every run.
+    stream: what all work of this context is put on.
+    """
+
+    input: DeviceArray
+    logits: DeviceArray
+    stream: Stream
+
+    def run(self) -> None:
+        """Put the inference of `input` into `logits` on the stream, without waiting for it.
+
+        Raises EngineError; a failure on the device may show only at the next synchronisation.
+        """
+        ...
+
+
 class Engine(Protocol):
     """A compiled model. Contexts run concurrently and share its weights.
 
-    name: backend; precision: what the convolutions compute in; device: what it runs on.
+    name: backend; precision: what the convolutions compute in, "f32", "bf16" or "f16"; device:
+    what it runs on, for people.
     """
 
     name: str
     precision: str
     device: str
 
-    def context(self) -> Context:
+    def close(self) -> None:
+        """Free the engine; its contexts must not be used any more."""
+        ...
+
+
+class HostEngine(Engine, Protocol):
+    """An engine whose contexts work in the machine's memory."""
+
+    def context(self) -> HostContext:
         """A new context, for one thread."""
         ...
 
-    def close(self) -> None:
-        """Free the engine; its contexts must not be used any more."""
+
+class DeviceEngine(Engine, Protocol):
+    """An engine whose contexts work in the GPU's memory."""
+
+    def device_context(self) -> DeviceContext:
+        """A new context, for one thread."""
         ...

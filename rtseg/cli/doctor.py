@@ -33,13 +33,14 @@ def doctor() -> None:
 
 def _system() -> Iterator[tuple[str, str]]:
     from rtseg import __version__
+    from rtseg.device import driver
     from rtseg.hardware import cpu_count, cpu_flags, cpu_name
 
     yield "rtseg", __version__
     yield "python", f"{sys.version.split()[0]} on {platform.platform()}"
     yield "processor", f"{cpu_name()}, {cpu_count()} cores for this process"
     yield "instructions", " ".join(cpu_flags()) or "unknown"
-    yield "NVIDIA GPU", _nvidia_driver() or "usable, says its driver"
+    yield "NVIDIA GPU", driver.missing() or "usable, says its driver"
 
 
 def _packages() -> Iterator[tuple[str, str]]:
@@ -49,8 +50,10 @@ def _packages() -> Iterator[tuple[str, str]]:
 
 def _engines() -> Iterator[tuple[str, str]]:
     """Each engine, and whether it can run here."""
+    from rtseg.device import driver
+
     yield "openvino", _openvino()
-    gpu = _nvidia_driver()
+    gpu = driver.missing()
     for name in ("tensorrt", "torch-tensorrt"):
         missing = [] if _version(name) else [f"{name} is not installed"]
         missing += ["no usable NVIDIA GPU"] if gpu else []
@@ -66,18 +69,6 @@ def _openvino() -> str:
         return f"yes, on the CPU, {best_precision()} (the faster one here, measured)"
     except EngineError as exc:
         return f"no: {exc}"
-
-
-def _nvidia_driver() -> str | None:
-    """Why no NVIDIA GPU can be used, or None if one can. Asks the driver, not a package."""
-    import ctypes
-
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return "no NVIDIA driver (libcuda.so.1)"
-    code = driver.cuInit(0)
-    return None if code == 0 else f"the NVIDIA driver finds no usable GPU (cuInit gives {code})"
 
 
 def _codecs() -> Iterator[tuple[str, str]]:

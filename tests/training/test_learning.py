@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from runs import PLAIN, STILL, make_camvid, recipe  # noqa: E402
+from made_runs import PLAIN, STILL, make_camvid, recipe  # noqa: E402
 
 from rtseg.classes import CAMVID, LabelSet  # noqa: E402
 from rtseg.errors import RecipeError, TrainingError  # noqa: E402

@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from runs import make_camvid, recipe  # noqa: E402
+from made_runs import make_camvid, recipe  # noqa: E402
 
 from rtseg.classes import CAMVID, LabelSet  # noqa: E402
 from rtseg.errors import EngineError, ModelError  # noqa: E402

@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from runs import PLAIN, STILL, make_camvid, recipe  # noqa: E402
+from made_runs import PLAIN, STILL, make_camvid, recipe  # noqa: E402
 
 from rtseg.errors import RecipeError  # noqa: E402
 from rtseg.training.datasets import Sample  # noqa: E402

@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from runs import make_camvid, recipe  # noqa: E402
+from made_runs import make_camvid, recipe  # noqa: E402
 
 from rtseg.errors import ModelError, RecipeError, TrainingError  # noqa: E402
 from rtseg.training.checkpoint import Ema  # noqa: E402

@@ -11,7 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from runs import PLAIN, STILL, make_camvid, recipe, settings  # noqa: E402
+from made_runs import PLAIN, STILL, make_camvid, recipe, settings  # noqa: E402
 
 from rtseg.training.synced_norm import SyncedBatchNorm, synced  # noqa: E402
 from rtseg.training.train import Trainer  # noqa: E402
