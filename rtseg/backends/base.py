@@ -55,12 +55,13 @@ class Engine(Protocol):
     """A compiled model. Contexts run concurrently and share its weights.
 
     name: backend; precision: what the convolutions compute in, "f32", "bf16" or "f16"; device:
-    what it runs on, for people.
+    what it runs on, for people; notes: what the user should know of how it came about.
     """
 
     name: str
     precision: str
     device: str
+    notes: tuple[str, ...]
 
     def close(self) -> None:
         """Free the engine; its contexts must not be used any more."""

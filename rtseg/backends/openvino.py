@@ -49,6 +49,7 @@ class OpenVinoEngine:
     """A model compiled for the CPU at one input size."""
 
     name = "openvino"
+    notes: tuple[str, ...] = ()
 
     def __init__(self, compiled: Any, precision: str, device: str) -> None:
         self._compiled: Any = compiled

@@ -4,31 +4,52 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Iterator
-from importlib import metadata
-from typing import Literal
+from collections.abc import Iterable, Iterator
+from importlib import import_module, metadata
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
 
 PACKAGES = (
     "numpy", "numba", "openvino", "onnx", "av", "opencv-python", "pillow", "pydantic",
-    "torch", "tensorrt", "torch-tensorrt",
+    "numba-cuda", "torch", "tensorrt", "torch-tensorrt",
 )  # fmt: skip
 
 
 def doctor() -> None:
     """Show versions, processor, engines and codecs of this machine."""
     from rich.console import Console
-    from rich.table import Table
 
     console = Console(highlight=False)
-    for title, rows in (
-        ("System", _system()), ("Packages", _packages()), ("Engines", _engines()),
-        ("Video", _codecs()),
-    ):  # fmt: skip
-        table = Table(title=title, title_justify="left", title_style="bold", box=None,
-                      show_header=False, padding=(0, 2, 0, 0))  # fmt: skip
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
+    _show(console, "System", _system())
+    _show(console, "Packages", _packages())
+    _show(console, "Engines, in the order in which --backend auto prefers them", _engines())
+    _show(console, "torch-TensorRT runs with these versions only", _pairs())
+    _show(console, "Video", _codecs())
+
+
+def _show(console: Console, title: str, rows: Iterable[tuple[str, ...]]) -> None:
+    """A table of texts, which may hold brackets."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=None,
+                  show_header=False, padding=(0, 2, 0, 0))  # fmt: skip
+    for name, *values in rows:
+        table.add_row(Text(name, no_wrap=True), *map(_coloured, values))
+    console.print(table)
+
+
+def _coloured(value: str) -> Text:
+    """The answer at the start of a value in green or red."""
+    from rich.text import Text
+
+    text = Text(value)
+    text.highlight_regex(r"^yes\b", "green")
+    text.highlight_regex(r"^no\b", "red")
+    return text
 
 
 def _system() -> Iterator[tuple[str, str]]:
@@ -40,7 +61,41 @@ def _system() -> Iterator[tuple[str, str]]:
     yield "python", f"{sys.version.split()[0]} on {platform.platform()}"
     yield "processor", f"{cpu_name()}, {cpu_count()} cores for this process"
     yield "instructions", " ".join(cpu_flags()) or "unknown"
-    yield "NVIDIA GPU", driver.missing() or "usable, says its driver"
+    no_gpu = driver.missing()
+    for text in [no_gpu] if no_gpu else _gpus():
+        yield "NVIDIA GPU", text
+
+
+def _gpus() -> list[str]:
+    """Name, compute capability and memory of each GPU, and the CUDA of the driver; as far as the
+    driver's bindings are there to ask it."""
+    from rtseg.device.graph import driver_call
+    from rtseg.errors import EngineError
+
+    try:
+        version = int(driver_call("cuDriverGetVersion"))
+        count = int(driver_call("cuDeviceGetCount"))
+        cuda = f"CUDA {version // 1000}.{version % 1000 // 10}"
+        return [f"{_gpu(driver_call('cuDeviceGet', i))}, {cuda}" for i in range(count)]
+    except EngineError as exc:
+        return [f"usable, says its driver; its name is not known ({exc})"]
+
+
+def _gpu(device: Any) -> str:
+    """Such as "NVIDIA H100 80GB HBM3, sm_90, 79 GiB"."""
+    from rtseg.device.graph import driver_call
+
+    kinds: Any = import_module("cuda.bindings.driver").CUdevice_attribute
+    name = driver_call("cuDeviceGetName", 128, device).split(b"\0")[0].decode()
+    memory = int(driver_call("cuDeviceTotalMem", device)) / 2**30
+    major, minor = (
+        driver_call("cuDeviceGetAttribute", getattr(kinds, f"{_CAPABILITY}_{part}"), device)
+        for part in ("MAJOR", "MINOR")
+    )
+    return f"{name}, sm_{major}{minor}, {memory:.0f} GiB"
+
+
+_CAPABILITY = "CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY"
 
 
 def _packages() -> Iterator[tuple[str, str]]:
@@ -49,16 +104,33 @@ def _packages() -> Iterator[tuple[str, str]]:
 
 
 def _engines() -> Iterator[tuple[str, str]]:
-    """Each engine, and whether it can run here."""
-    from rtseg.device import driver
+    """Each engine, whether it can run here, and which one `auto` takes."""
+    from rtseg.backends import available
+    from rtseg.errors import EngineError
 
-    yield "openvino", _openvino()
-    gpu = driver.missing()
-    for name in ("tensorrt", "torch-tensorrt"):
-        missing = [] if _version(name) else [f"{name} is not installed"]
-        missing += ["no usable NVIDIA GPU"] if gpu else []
-        missing.append("this version of rtseg has no such engine yet")
-        yield name, "no: " + "; ".join(missing)
+    for name in available.PREFERRED:
+        missing = available.missing(name)
+        yield name, f"no: {missing}" if missing else f"yes, {_running(name)}"
+    try:
+        chosen = available.choose()
+    except EngineError:
+        yield "auto", "no: there is no engine that it could take"
+        return
+    better = available.PREFERRED[: available.PREFERRED.index(chosen)]
+    why = f": {', '.join(better)} cannot run on a GPU here" if better else ", its first choice"
+    yield "auto", chosen + why
+
+
+def _running(name: str) -> str:
+    """Where an engine runs, and in what precision."""
+    from rtseg.backends import available
+
+    if name == "openvino":
+        return _openvino()
+    no_gpu = available.torch_gpu_missing() if name == "torch" else None
+    if no_gpu:
+        return f"on the CPU, f32 or bf16; auto passes it over, openvino is faster ({no_gpu})"
+    return "on the GPU, f16" + ("; f32 and bf16 on the CPU" if name == "torch" else "")
 
 
 def _openvino() -> str:
@@ -66,9 +138,25 @@ def _openvino() -> str:
     from rtseg.errors import EngineError
 
     try:
-        return f"yes, on the CPU, {best_precision()} (the faster one here, measured)"
+        return f"on the CPU, {best_precision()} (the faster one here, measured)"
     except EngineError as exc:
-        return f"no: {exc}"
+        return f"but it does not load: {exc}"
+
+
+def _pairs() -> Iterator[tuple[str, str]]:
+    """The versions that belong together; what is installed fits one of them, or none."""
+    from rtseg.backends.available import tensorrt_version
+    from rtseg.backends.torch_pairs import PAIRS, minor
+
+    installed = [minor(_version("torch-tensorrt") or ""), minor(_version("torch") or "")]
+    for pair in PAIRS:
+        text = f"torch {pair.torch}, tensorrt {pair.tensorrt}"
+        fits = [minor(pair.torch_tensorrt), pair.torch] == installed
+        if fits and minor(tensorrt_version() or "") == pair.tensorrt:
+            text += " ← installed"
+        elif pair.torch == installed[1]:
+            text += " ← fits the torch that is installed"
+        yield pair.torch_tensorrt, text
 
 
 def _codecs() -> Iterator[tuple[str, str]]:

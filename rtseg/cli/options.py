@@ -20,8 +20,12 @@ Size = Annotated[
     str | None,
     typer.Option("--size", metavar="WxH", help="Network input size; default fits the source."),
 ]
-Backend = Annotated[str, typer.Option(help="Inference engine: auto or openvino.")]
-PrecisionName = Annotated[str, typer.Option("--precision", help="auto, f32 or bf16.")]
+Backend = Annotated[
+    str, typer.Option(help="Inference engine: auto, tensorrt, torch-tensorrt, torch or openvino.")
+]
+PrecisionName = Annotated[
+    str, typer.Option("--precision", help="auto, f16 (on a GPU), f32 or bf16 (on a CPU).")
+]
 Yes = Annotated[bool, typer.Option("-y", "--overwrite", help="Replace outputs that exist.")]
 No = Annotated[bool, typer.Option("-n", "--no-overwrite", help="Never replace an output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
@@ -49,7 +53,7 @@ def parse_precision(text: str) -> Precision:
     for name in get_args(Precision):
         if text == name:
             return cast("Precision", name)
-    raise InputError(f"precision {text!r}; expected auto, f32 or bf16")
+    raise InputError(f"precision {text!r}; expected auto, f16, f32 or bf16")
 
 
 def parse_matrix(text: str | None) -> ColourMatrix | None:

@@ -55,7 +55,7 @@ def test_bench_times_each_against_the_reference(rtseg) -> None:
     [
         (("resnet",), "unknown network"),
         (("--size", "big"), "expected WIDTHxHEIGHT"),
-        (("dilanet-s", "--precision", "fp8"), "expected auto, f32 or bf16"),
+        (("dilanet-s", "--precision", "fp8"), "expected auto, f16, f32 or bf16"),
     ],
 )
 def test_bad_values(rtseg, args, says) -> None:

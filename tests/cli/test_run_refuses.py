@@ -36,7 +36,7 @@ def bad_inputs() -> list[tuple[str, tuple[str, ...], str]]:
         ("size", ("{clip}", "--size", "161x96"), "multiples of 8.*160x96"),
         ("size form", ("{clip}", "--size", "big"), "expected WIDTHxHEIGHT"),
         ("alpha", ("{clip}", "--alpha", "1.5"), "opacity"),
-        ("precision", ("{clip}", "--precision", "f8"), "auto, f32 or bf16"),
+        ("precision", ("{clip}", "--precision", "f8"), "auto, f16, f32 or bf16"),
         ("backend", ("{clip}", "--backend", "abacus"), "unknown backend"),
         ("preset", ("{clip}", "--preset", "warp"), "preset"),
         ("extension", ("{clip}", "-o", "out.gif"), r"\.mp4"),

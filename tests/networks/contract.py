@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import load_file  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
+from rtseg.backends.onnx_module import module_of  # noqa: E402
 from rtseg.backends.operators import check_operators  # noqa: E402
 from rtseg.classes import CAMVID  # noqa: E402
 from rtseg.errors import InputError, ModelError  # noqa: E402
@@ -199,6 +200,15 @@ def test_the_model_file_agrees_with_torch_at_another_size(case: Case, deployed: 
     expected = run(rounded, x.float()).numpy()
     difference = np.abs(openvino(deployed, x.numpy()) - expected)
     assert difference.max() < 1e-3 * np.ptp(expected)
+
+
+def test_the_model_file_runs_in_torch(case: Case, deployed: Path) -> None:
+    """The torch engine's module of the file, in f32, against OpenVINO."""
+    size = case.size(160, 128)
+    x = images(1, size, seed=7).half()
+    expected = openvino(deployed, x.numpy())
+    logits = run(module_of(Model.load(deployed), size, torch.float32), x).numpy()
+    assert np.abs(logits - expected).max() < 1e-3 * np.ptp(expected)
 
 
 def openvino(path: Path, image: np.ndarray) -> np.ndarray:

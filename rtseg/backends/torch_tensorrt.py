@@ -1,0 +1,237 @@
+"""torch-TensorRT: the module of a model file, compiled into one TensorRT engine that torch runs.
+
+FP16 is in the module's weights. The library's `enabled_precisions` is not used: since 2.13 it
+is ignored without a word. Neither is its own engine cache, which lies in /tmp and does not ask for
+weights, versions or GPU: programs are kept in `rtseg.backends.plans`.
+API: https://docs.pytorch.org/TensorRT/py_api/dynamo.html
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from rtseg.backends import available
+from rtseg.backends.onnx_module import module_of
+from rtseg.backends.plans import BuildOptions, PlanCache, PlanKey, model_sha256
+from rtseg.backends.torch_cuda import CudaEngine, Forward, check_device, first_line, translated
+from rtseg.errors import EngineError
+
+if TYPE_CHECKING:
+    from rtseg.model import Model
+
+CACHED = "cached"
+"""The reason `compile_program` gives for a program that it did not build."""
+
+_DEVICE = "cuda"
+
+
+def build(
+    model: Model,
+    size: tuple[int, int],
+    *,
+    precision: str,
+    streams: int,
+    threads: int | None,
+    options: BuildOptions | None = None,
+    cache: PlanCache | None = None,
+) -> CudaEngine:
+    """The engine for inputs of `size` (width, height), from the cache or built now.
+
+    streams, threads: not needed here; each worker makes its own context. options: by default those
+    of `BuildOptions()`; cache: by default the user's. Raises EngineError.
+    """
+    del streams, threads
+    available.pick_precision(precision, ("f16",), "torch-TensorRT")
+    options, cache = options or BuildOptions(), cache or PlanCache()
+    program, reason = compile_program(model, size, options, cache=cache)
+    notes = () if reason == CACHED else (f"torch-tensorrt: compiled now ({reason})",)
+    return engine_of(program, size, options, (*notes, *cache.notes))
+
+
+def compile_program(
+    model: Model,
+    size: tuple[int, int],
+    options: BuildOptions,
+    *,
+    cache: PlanCache,
+    rebuild: bool = False,
+) -> tuple[bytes, str]:
+    """(program, why it was built or `CACHED`) for inputs of `size` (width, height).
+
+    A program is a saved `torch.export.ExportedProgram`. It is built, compared with the reference
+    and stored unless the cache has it and not `rebuild`. Raises EngineError; then no program is
+    stored.
+    """
+    library = load_library()
+    key = program_key(library, model, size, options)
+    with cache.building(key):
+        found = cache.get(key)
+        if found.data is not None and not rebuild:
+            return found.data, CACHED
+        start = time.perf_counter()
+        program = _compiled(library, model, size, key, cache)
+        seconds = round(time.perf_counter() - start, 1)
+        cache.put(key, program, {"build_seconds": seconds, **_checked(program, model, size)})
+        return program, "asked for" if found.data is not None else found.reason
+
+
+def load_library() -> Any:
+    """The module `torch_tensorrt`, with the torch and the TensorRT it was built for.
+
+    Asks the driver and compares versions before anything is loaded. Raises EngineError with what
+    to install.
+    """
+    reason = available.missing("torch-tensorrt")
+    if reason:
+        raise EngineError(f"torch-TensorRT cannot run here: {reason}")
+    check_device()
+    try:
+        return import_module("torch_tensorrt")
+    except (ImportError, OSError, RuntimeError) as exc:  # a missing library, or one that clashes
+        raise EngineError(f"torch-TensorRT cannot be loaded: {exc}") from exc
+
+
+def program_key(
+    library: Any, model: Model, size: tuple[int, int], options: BuildOptions
+) -> PlanKey:
+    """All that a program depends on; library holds the versions of all three."""
+    major, minor = torch.cuda.get_device_capability()
+    tensorrt = available.tensorrt_version()
+    return PlanKey(
+        kind="torch-tensorrt",
+        model_sha256=model_sha256(model.data),
+        size=size,
+        precision="f16",
+        library=f"{library.__version__} (torch {torch.__version__}, TensorRT {tensorrt})",
+        capability=f"sm_{major}{minor}",
+        device=torch.cuda.get_device_name(),
+        cuda=str(torch.version.cuda),
+        system=f"{platform.system()}/{platform.machine()}".lower(),
+        options=options,
+    )
+
+
+def engine_of(
+    program: bytes,
+    size: tuple[int, int],
+    options: BuildOptions,
+    notes: tuple[str, ...] = (),
+) -> CudaEngine:
+    """An engine that runs a program. Raises EngineError.
+
+    Each context loads it for itself: the library runs one TensorRT context a loaded program.
+    """
+    return CudaEngine(
+        "torch-tensorrt",
+        lambda: load_program(program),
+        size,
+        cuda_graph=options.cuda_graph,
+        notes=notes,
+    )
+
+
+def load_program(program: bytes) -> Forward:
+    """The callable of a saved program, on the GPU. Raises EngineError.
+
+    Loading unpickles parts of it and hands native code to TensorRT, so it must be a program that
+    this machine built: `PlanCache` gives back only what lies in a folder of mode 0700 of the user's
+    and has the hash that was noted when it was built.
+    """
+    library = load_library()
+    with (
+        TemporaryDirectory(prefix="rtseg-") as folder,
+        translated("loading the program"),
+        _failures("load the program"),
+    ):
+        path = Path(folder) / "program.pt2"
+        path.write_bytes(program)
+        module = library.load(str(path)).module()
+    return lambda image: _single(module(image))
+
+
+def _single(output: Any) -> Tensor:
+    """The one output of a program, which may come in a tuple."""
+    logits: Tensor = output[0] if isinstance(output, tuple | list) else output
+    return logits
+
+
+def _compiled(
+    library: Any, model: Model, size: tuple[int, int], key: PlanKey, cache: PlanCache
+) -> bytes:
+    """The program of a model file. Raises EngineError."""
+    image = torch.zeros(1, 3, size[1], size[0], dtype=torch.float16)
+    module = module_of(model, size, torch.float16)
+    with (
+        TemporaryDirectory(prefix="rtseg-") as folder,
+        translated(f"compiling {model.path.name}"),
+        _failures(f"compile {model.path.name} at {size[0]}x{size[1]}"),
+    ):
+        timing, path = Path(folder) / "timing.bin", Path(folder) / "program.pt2"
+        earlier = cache.timing(key)
+        if earlier:
+            timing.write_bytes(earlier)
+        image, module = image.to(_DEVICE), module.to(_DEVICE)
+        exported = torch.export.export(module, (image,))
+        compiled = library.dynamo.compile(
+            exported, arg_inputs=[image], **settings(key.options, timing)
+        )
+        if timing.exists():
+            cache.put_timing(key, timing.read_bytes())
+        library.save(compiled, str(path), output_format="exported_program", arg_inputs=[image])
+        return path.read_bytes()
+
+
+def settings(options: BuildOptions, timing: Path) -> dict[str, Any]:
+    """Keyword arguments of `torch_tensorrt.dynamo.compile`.
+
+    timing: the builder's timing cache, read and written. The whole network becomes one engine, or
+    the compilation fails: a part that stayed in torch would be slow without saying so.
+    """
+    return {
+        "workspace_size": options.workspace_mib << 20,
+        "optimization_level": options.level,
+        "hardware_compatible": options.hardware_compatible,
+        "require_full_compilation": True,
+        "min_block_size": 1,
+        "immutable_weights": True,
+        "cache_built_engines": False,
+        "reuse_cached_engines": False,
+        "timing_cache_path": str(timing),
+    }
+
+
+def _checked(program: bytes, model: Model, size: tuple[int, int]) -> dict[str, object]:
+    """How well a program agrees with the reference. Raises EngineError if not well enough."""
+    from rtseg.backends import parity
+    from rtseg.backends.trt_context import run_once
+
+    engine = engine_of(program, size, BuildOptions(cuda_graph=False))
+    try:
+        return asdict(parity.check(run_once(engine), model, size))
+    finally:
+        engine.close()
+
+
+@contextmanager
+def _failures(what: str) -> Iterator[None]:
+    """Whatever the compiler raises becomes EngineError: its error types are its converters'.
+
+    Lack of memory and CUDA's errors pass, for `translated`.
+    """
+    try:
+        yield
+    except (EngineError, torch.OutOfMemoryError, torch.AcceleratorError):
+        raise
+    except Exception as exc:
+        raise EngineError(f"torch-TensorRT cannot {what}: {first_line(exc)}") from exc
