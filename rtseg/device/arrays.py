@@ -9,4 +9,4 @@ DeviceArray: TypeAlias = Any
 that has `__cuda_array_interface__` where a docstring says so."""
 
 Stream: TypeAlias = Any
-"""A `numba.cuda` stream; `stream.handle.value` is the number other libraries take."""
+"""A `numba.cuda` stream; `int(stream)` is the number other libraries take."""

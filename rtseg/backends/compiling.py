@@ -1,0 +1,96 @@
+"""One way to the builders of plans, TensorRT and torch-TensorRT, for `rtseg compile`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rtseg.backends.plan_key import BuildOptions, Kind, PlanKey
+
+if TYPE_CHECKING:
+    from rtseg.backends.base import DeviceEngine
+    from rtseg.backends.plan_cache import PlanCache
+    from rtseg.backends.trt_progress import Progress
+    from rtseg.model import Model
+
+CACHED = "cached"
+"""What `compile_job` gives as the reason where it built nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be built. size: input (width, height)."""
+
+    kind: Kind
+    model: Model
+    size: tuple[int, int]
+    options: BuildOptions
+
+
+def key_of(job: Job) -> PlanKey:
+    """The key of a job on this machine. Raises EngineError if it has no such builder."""
+    if job.kind == "tensorrt":
+        from rtseg.backends import tensorrt
+        from rtseg.backends.trt_module import load_module
+
+        return tensorrt.plan_key(load_module(), job.model, job.size, job.options)
+    from rtseg.backends import torch_tensorrt
+
+    library = torch_tensorrt.load_library()
+    return torch_tensorrt.program_key(library, job.model, job.size, job.options)
+
+
+def compile_job(
+    job: Job, cache: PlanCache, *, progress: Progress | None = None, rebuild: bool = False
+) -> str:
+    """Build and keep the plan of a job unless that was done before; why, or `CACHED`.
+
+    progress is told of by TensorRT alone. Raises EngineError; then no plan is kept.
+    """
+    if job.kind == "tensorrt":
+        from rtseg.backends import tensorrt
+
+        _, why = tensorrt.compile_plan(
+            job.model, job.size, job.options, cache=cache, progress=progress, rebuild=rebuild
+        )
+        return CACHED if why == tensorrt.CACHED else why
+    from rtseg.backends import torch_tensorrt
+
+    _, why = torch_tensorrt.compile_program(
+        job.model, job.size, job.options, cache=cache, rebuild=rebuild
+    )
+    return CACHED if why == torch_tensorrt.CACHED else why
+
+
+def adopt(job: Job, path: Path, cache: PlanCache, *, trust: bool) -> Path:
+    """Take a plan over that was built elsewhere, if it loads and passes the parity gate.
+
+    That its convolutions are FP16 is not proved: few builders leave in what the inspector needs.
+    Raises InputError without `trust`, EngineError if the plan is not one for this machine and job.
+    """
+    key = key_of(job)
+    return cache.import_plan(path, key, trust=trust, check=lambda data: _compared(job, data))
+
+
+def _compared(job: Job, data: bytes) -> Mapping[str, object]:
+    from rtseg.backends import parity
+    from rtseg.backends.trt_context import run_once
+
+    engine = _engine(job, data)
+    try:
+        return asdict(parity.check(run_once(engine), job.model, job.size))
+    finally:
+        engine.close()
+
+
+def _engine(job: Job, data: bytes) -> DeviceEngine:
+    if job.kind == "tensorrt":
+        from rtseg.backends.trt_engine import TensorRtEngine
+        from rtseg.backends.trt_module import load_module
+
+        return TensorRtEngine(load_module(), data, job.model, job.size, cuda_graph=False)
+    from rtseg.backends.torch_tensorrt import engine_of
+
+    return engine_of(data, job.size, BuildOptions(cuda_graph=False))

@@ -1,0 +1,207 @@
+"""Our calls of TensorRT in order, and what becomes of its failures, on a recording stand-in.
+
+What the stand-in shows, and what not, is written in trt_machine.py.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from trt_machine import Machine, layer
+
+from rtseg.backends import tensorrt
+from rtseg.backends.plans import BuildOptions, PlanCache
+from rtseg.device import driver
+from rtseg.errors import EngineError
+from rtseg.model import Model
+
+SIZE = (160, 96)
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """A stand-in for a GPU with TensorRT, in place of the modules."""
+    made = Machine(Model.load("dilanet-s"), SIZE)
+    for name, module in made.modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(driver, "missing", lambda: None)
+    return made
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> PlanCache:
+    return PlanCache(tmp_path / "plans")
+
+
+def compiled(machine: Machine, cache: PlanCache, **options: object) -> tuple[bytes, str]:
+    return tensorrt.compile_plan(
+        machine.model, SIZE, BuildOptions(), cache=cache, **options  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def plans(cache: PlanCache) -> list[object]:
+    return list(cache.entries())
+
+
+def test_a_plan_is_built_proved_compared_and_kept(machine: Machine, cache: PlanCache) -> None:
+    plan, reason = compiled(machine, cache)
+    assert plan == b"plan 10.16.1.11"
+    assert reason == "no plan yet"
+    order = [
+        "create_network", "parse", "set_memory_pool_limit", "set_shape",
+        "add_optimization_profile", "set_timing_cache", "build_serialized_network",
+        "deserialize_cuda_engine", "create_engine_inspector", "create_execution_context",
+        "set_tensor_address", "execute_async_v3",
+    ]  # fmt: skip
+    positions = [machine.calls.index(name) for name in order]
+    assert positions == sorted(positions)
+    (entry,) = cache.entries()
+    assert entry.facts["f16_convolutions"] == 1
+    assert entry.facts["agreement"] > 0.995
+
+
+def test_the_input_is_fixed_and_typed(machine: Machine, cache: PlanCache) -> None:
+    compiled(machine, cache)
+    shape = (1, 3, SIZE[1], SIZE[0])
+    assert machine.seen["shape"] == shape
+    assert machine.seen["profile"] == ("image", shape, shape, shape)
+    assert machine.seen["flags"] == 1 << 5  # what the module says, not a number known here
+    config = machine.seen["config"]
+    assert machine.seen["pool"] == ("MemoryPoolType.WORKSPACE", 1 << 30)
+    assert config.profiling_verbosity == "ProfilingVerbosity.DETAILED"
+    assert config.builder_optimization_level == 3
+    assert not hasattr(config, "hardware_compatibility_level")
+
+
+def test_a_kept_plan_is_not_built_again(machine: Machine, cache: PlanCache) -> None:
+    compiled(machine, cache)
+    machine.calls.clear()
+    assert compiled(machine, cache) == (b"plan 10.16.1.11", tensorrt.CACHED)
+    assert "build_serialized_network" not in machine.calls
+    _, reason = compiled(machine, cache, rebuild=True)
+    assert reason == "asked for"
+    assert "build_serialized_network" in machine.calls
+
+
+def test_another_version_of_tensorrt_builds_again(
+    machine: Machine, cache: PlanCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled(machine, cache)
+    machine.version = "11.4.0.106"
+    monkeypatch.setitem(sys.modules, "tensorrt", machine.modules()["tensorrt"])
+    plan, reason = compiled(machine, cache)
+    assert plan == b"plan 11.4.0.106"
+    assert "10.16.1.11" in reason
+
+
+def test_timing_is_kept_and_used_again(machine: Machine, cache: PlanCache) -> None:
+    compiled(machine, cache)
+    compiled(machine, cache, rebuild=True)
+    assert machine.seen["timing"] == [b"", b"timing "]
+
+
+def test_timing_of_another_gpu_is_dropped(machine: Machine, cache: PlanCache) -> None:
+    trt = tensorrt.load_module()
+    key = tensorrt.plan_key(trt, machine.model, SIZE, BuildOptions())
+    cache.put_timing(key, b"other GPU")
+    compiled(machine, cache)
+    assert machine.seen["timing"] == [b"other GPU", b""]
+
+
+def test_parser_errors_name_node_and_operator(machine: Machine, cache: PlanCache) -> None:
+    machine.parser_errors = [("node_unpool", "MaxUnpool", "no importer"), ("b", "Col2Im", "none")]
+    with pytest.raises(EngineError) as caught:
+        compiled(machine, cache)
+    assert "node node_unpool (MaxUnpool): no importer" in str(caught.value)
+    assert "node b (Col2Im): none" in str(caught.value)
+    assert not plans(cache)
+
+
+def test_a_failed_build_gives_the_errors_of_the_log(machine: Machine, cache: PlanCache) -> None:
+    machine.builds = False
+    with pytest.raises(EngineError, match="Error Code 10") as caught:
+        compiled(machine, cache)
+    assert "a warning before it" not in str(caught.value)
+    assert not plans(cache)
+
+
+def test_a_plan_that_does_not_load_gives_the_log(machine: Machine, cache: PlanCache) -> None:
+    machine.loads = False
+    with pytest.raises(EngineError, match=r"cannot load the plan: .*Error Code 10"):
+        compiled(machine, cache)
+    assert not plans(cache)
+
+
+def test_an_fp32_engine_is_refused_and_not_kept(machine: Machine, cache: PlanCache) -> None:
+    machine.layers.append(layer("second", "CaskConvolution", "Row major linear FP32"))
+    with pytest.raises(EngineError, match=r"1 of 2 convolutions in FP32 \(first: second\)"):
+        compiled(machine, cache)
+    assert not plans(cache)
+
+
+def test_an_engine_that_disagrees_is_refused_and_not_kept(
+    machine: Machine, cache: PlanCache
+) -> None:
+    machine.swapped_classes = True
+    with pytest.raises(EngineError, match="agrees with the reference"):
+        compiled(machine, cache)
+    assert not plans(cache)
+
+
+def test_progress_is_passed_on(machine: Machine, cache: PlanCache) -> None:
+    steps: list[tuple[str, int, int]] = []
+    compiled(machine, cache, progress=lambda *step: steps.append(step))
+    assert steps == [("Building", done, 3) for done in (0, 1, 2, 3)]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("the caller's own")])
+def test_what_progress_raises_stops_the_build(
+    machine: Machine, cache: PlanCache, error: BaseException
+) -> None:
+    def stop(phase: str, done: int, steps: int) -> None:
+        if done == 1:
+            raise error
+
+    with pytest.raises(type(error)) as caught:
+        compiled(machine, cache, progress=stop)
+    assert caught.value is error
+    assert not plans(cache)
+
+
+def test_build_gives_an_engine_that_says_what_it_is(machine: Machine, cache: PlanCache) -> None:
+    engine = built(machine, cache)
+    assert (engine.name, engine.precision, engine.device) == ("tensorrt", "f16", "Stand-in")
+    assert engine.notes == ("tensorrt: built now (no plan yet)",)
+    assert built(machine, cache).notes == ()
+
+
+def test_a_kept_plan_that_no_longer_loads_is_built_again(
+    machine: Machine, cache: PlanCache
+) -> None:
+    compiled(machine, cache)
+    machine.refused_loads = 1
+    engine = built(machine, cache)
+    assert machine.calls.count("build_serialized_network") == 2
+    assert "the kept one cannot be used: " in engine.notes[0]
+    assert "Error Code 10" in engine.notes[0]
+    assert built(machine, cache).notes == ()
+
+
+def built(machine: Machine, cache: PlanCache) -> tensorrt.TensorRtEngine:
+    return tensorrt.build(
+        machine.model, SIZE, precision="auto", streams=2, threads=None, cache=cache
+    )  # fmt: skip
+
+
+def test_other_precisions_are_refused(machine: Machine, cache: PlanCache) -> None:
+    with pytest.raises(EngineError, match=r"'bf16'.*expected auto or f16"):
+        tensorrt.build(machine.model, SIZE, precision="bf16", streams=1, threads=None, cache=cache)
+
+
+def test_an_engine_of_another_shape_is_refused(machine: Machine, cache: PlanCache) -> None:
+    compiled(machine, cache)
+    machine.size = (192, 96)
+    with pytest.raises(EngineError, match=r"\(1, 3, 96, 192\).*expected"):
+        built(machine, cache)
