@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from rtseg.cli import compile as compile_  # as the builtin is called
 from rtseg.cli import data, demo, doctor, evaluate, export, models, networks, run, train
 from rtseg.errors import RtsegError
 
@@ -44,6 +45,7 @@ app.command("models")(models.models)
 app.command("doctor")(doctor.doctor)
 app.command("eval")(evaluate.evaluate_command)
 app.command("train")(train.train)
+app.command("compile")(compile_.compile_command)
 app.command("export")(export.export_command)
 app.command("networks")(networks.networks)
 app.add_typer(data.data_app, name="data")
