@@ -19,27 +19,40 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rtseg.classes import IGNORE
+from rtseg.kernels._confidence import confidence_of
 from rtseg.kernels._jit import Number, U, kernel, part
-from rtseg.kernels._views import Bytes, Floats, check_labels, check_logits, target
+from rtseg.kernels._views import (
+    Bytes,
+    Floats,
+    check_confidence,
+    check_labels,
+    check_logits,
+    target,
+)
 from rtseg.kernels.tables import Axis, axis
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def postprocess(logits: Floats, labels: Bytes) -> bool:
+def postprocess(logits: Floats, labels: Bytes, *, confidence: Bytes | None = None) -> bool:
     """Class ids at the size of `labels`: the largest of the bilinearly resized logits.
 
     logits: (C, h, w) float32, C of 1 to 254. labels: (H, W) uint8, of any size, written.
+    confidence: (H, W) uint8, written if it is given: round(255 * p), p the probability of the
+    label, which is the softmax of the resized logits. It takes every class at every pixel, and
+    many times as long as the labels.
 
     Half-pixel centres, clamped edges. The lowest id wins a tie; where only float32 rounding makes
     two classes equal, either may be given. If any logit is NaN or infinite, every label becomes
-    255 and the result is False.
+    255, every confidence 0, and the result is False.
 
     Raises ValueError for arrays of another shape or type.
     """
     check_logits(logits)
     check_labels(labels)
+    if confidence is not None:
+        check_confidence(confidence, labels)
     pixels, step = target("labels", labels)
     rows, columns = axis(logits.shape[1], labels.shape[0]), axis(logits.shape[2], labels.shape[1])
     samples = np.ascontiguousarray(logits).view()
@@ -47,6 +60,10 @@ def postprocess(logits: Floats, labels: Bytes) -> bool:
     finite = bool(_labels(samples, rows, columns, pixels, step))
     if not finite:
         labels.fill(IGNORE)
+    if confidence is not None and finite:
+        confidence_of(samples, labels, confidence)
+    elif confidence is not None:
+        confidence.fill(0)
     return finite
 
 

@@ -68,6 +68,14 @@ def check_labels(labels: Bytes) -> None:
         raise ValueError(f"labels are {labels.shape} {labels.dtype}; expected (H, W) uint8")
 
 
+def check_confidence(confidence: Bytes, labels: Bytes) -> None:
+    """Raise ValueError unless `confidence` is uint8 of the labels' shape."""
+    if confidence.dtype != np.uint8 or tuple(confidence.shape) != tuple(labels.shape):
+        raise ValueError(
+            f"confidence is {confidence.shape} {confidence.dtype}; expected {labels.shape} uint8"
+        )
+
+
 def check_logits(logits: Floats) -> None:
     """Raise ValueError unless `logits` is (C, h, w) float32 of 1 to 254 classes."""
     if logits.dtype != np.float32 or logits.ndim != 3 or logits.size == 0:

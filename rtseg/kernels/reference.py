@@ -11,6 +11,7 @@ from rtseg.classes import IGNORE
 from rtseg.frame import ColourMatrix, Picture, Yuv420, check_bgr
 from rtseg.kernels._views import (
     check_blend,
+    check_confidence,
     check_labels,
     check_logits,
     check_picture,
@@ -40,14 +41,26 @@ def preprocess(
     out[:] = (rgb / 255 - middle) / spread
 
 
-def postprocess(logits: NDArray[np.float32], labels: NDArray[np.uint8]) -> bool:
+def postprocess(
+    logits: NDArray[np.float32],
+    labels: NDArray[np.uint8],
+    *,
+    confidence: NDArray[np.uint8] | None = None,
+) -> bool:
     """See `rtseg.kernels.cpu.postprocess`."""
     check_logits(logits)
     check_labels(labels)
+    if confidence is not None:
+        check_confidence(confidence, labels)
     if not np.isfinite(logits).all():
         labels[:] = IGNORE
+        if confidence is not None:
+            confidence[:] = 0
         return False
-    labels[:] = resize(logits, *labels.shape).argmax(axis=0)
+    values = resize(logits, *labels.shape)
+    labels[:] = values.argmax(axis=0)
+    if confidence is not None:
+        confidence[:] = np.rint(255 / np.exp(values - values.max(axis=0)).sum(axis=0))
     return True
 
 

@@ -14,13 +14,14 @@ from kernel_cases import MATRICES, blank, freeze, pad, random_bytes, random_plan
 
 from rtseg.classes import CAMVID
 from rtseg.frame import Picture
-from rtseg.kernels import _blend, _convert, _postprocess, _preprocess, cpu
+from rtseg.kernels import _blend, _confidence, _convert, _postprocess, _preprocess, cpu
 from rtseg.kernels.tables import blend_table
 
 KERNELS = {
     "tensor_from_planes": _preprocess._tensor_from_planes,
     "tensor_from_bgr": _preprocess._tensor_from_bgr,
     "labels": _postprocess._labels,
+    "confidence": _confidence._confidence,
     "blend_bgr": _blend._blend_bgr,
     "blend_planes": _blend._blend_planes,
     "bgr_from_planes": _convert._bgr_from_planes,
@@ -46,7 +47,9 @@ def used() -> dict[str, Any]:
     cpu.from_bgr(bgr[::-1], images[1])
     for logits in (np.zeros((2, 3, 4), np.float32), np.zeros((4, 3, 2), np.float32).T):
         cpu.postprocess(logits, np.empty((6, 8), np.uint8))
-        cpu.postprocess(logits, np.empty((6, 16), np.uint8)[:, :8])
+        for confidence in (np.empty((6, 8), np.uint8), np.empty((6, 16), np.uint8)[:, :8]):
+            labels = np.empty((6, 16), np.uint8)[:, :8]
+            cpu.postprocess(logits, labels, confidence=confidence)
     cpu.count(np.empty((6, 16), np.uint8)[:, :8])
     return KERNELS
 
@@ -65,7 +68,7 @@ def test_options(name: str) -> None:
     assert set(options.get("fastmath") or ()) == allowed
 
 
-@pytest.mark.parametrize("name", ["tensor_from_planes", "tensor_from_bgr", "labels"])
+@pytest.mark.parametrize("name", ["tensor_from_planes", "tensor_from_bgr", "labels", "confidence"])
 def test_no_float64_in_float32_loops(used: dict[str, Any], name: str) -> None:
     # Code from the cache cannot be looked at, so the same function is compiled once more.
     kernel = used[name]

@@ -100,6 +100,44 @@ def test_one_logit_that_is_no_number(
         assert (labels == 255).all()
 
 
+@given(SEEDS, st.integers(1, 20), SMALL, OUTPUTS, st.sampled_from([0.1, 3, 1e6]))
+def test_confidence_is_the_softmax_of_the_label(
+    seed: int, classes: int, size: tuple[int, int], to: tuple[int, int], scale: float
+) -> None:
+    logits = random_logits(seed, classes, size, scale)
+    values = reference.resize(logits, *to).astype(np.float64)
+    share = 255 / np.exp(values - values.max(axis=0)).sum(axis=0)
+    for module in (cpu, reference):
+        labels, confidence = np.zeros(to, np.uint8), padded(np.zeros(to, np.uint8))
+        assert module.postprocess(logits, labels, confidence=confidence)
+        assert_largest(logits, labels)
+        assert np.abs(confidence - share).max() <= 0.5 + 1e-3
+
+
+def test_confidence_by_hand() -> None:
+    logits = np.log(np.array([[[1.0]], [[3.0]]])).astype(np.float32)
+    confidence = np.zeros((2, 3), np.uint8)
+    for module in (cpu, reference):
+        assert module.postprocess(logits, np.zeros((2, 3), np.uint8), confidence=confidence)
+        assert (confidence == 191).all()  # 3 / 4 of 255
+
+
+@pytest.mark.parametrize("module", [cpu, reference])
+def test_there_is_no_confidence_in_what_is_no_number(module: Any) -> None:
+    logits, labels, confidence = np.zeros((2, 3, 3), np.float32), *np.full((2, 4, 4), 9, np.uint8)
+    logits[1, 2, 2] = np.nan
+    assert not module.postprocess(logits, labels, confidence=confidence)
+    assert (confidence == 0).all()
+
+
+@pytest.mark.parametrize("module", [cpu, reference])
+def test_confidence_has_the_size_of_the_labels(module: Any) -> None:
+    logits, labels = np.zeros((2, 3, 3), np.float32), np.zeros((4, 4), np.uint8)
+    for wrong in (np.zeros((4, 5), np.uint8), np.zeros((4, 4), np.float32)):
+        with pytest.raises(ValueError, match="confidence"):
+            module.postprocess(logits, labels, confidence=wrong)
+
+
 @pytest.mark.parametrize("classes", [1, 2, 254])
 def test_class_counts(classes: int) -> None:
     logits = random_logits(classes, classes, (6, 7))
