@@ -56,7 +56,7 @@ Layout: TypeAlias = Literal["nv12", "p010", "i420", "bgr"]
 """How pixels lie on the device, see `DevicePicture`."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class DevicePicture:
     """A picture in the GPU's memory. Rows may be padded, the last axes are contiguous.
 
@@ -66,13 +66,15 @@ class DevicePicture:
         i420  (H, W), and twice (ceil(H/2), ceil(W/2)): y, u, v
         bgr   (H, W, 3)
     Each has `shape`, `dtype`, `strides` and `__cuda_array_interface__`. matrix, full_range: as in
-    `Yuv420`; of no meaning for bgr.
+    `Yuv420`; of no meaning for bgr. ready: a CUDA event before which the pixels are not there yet,
+    to be waited for on the stream that reads them; None if they are.
     """
 
     planes: tuple[Any, ...]
     layout: Layout
     matrix: ColourMatrix = "bt709"
     full_range: bool = False
+    ready: Any = None
 
     def __post_init__(self) -> None:
         height, width = self.planes[0].shape[:2]
@@ -105,14 +107,14 @@ class DevicePicture:
 class Frame:
     """One picture of a source.
 
-    image: (H, W, 3) uint8 BGR, or `Yuv420`.
+    image: (H, W, 3) uint8 BGR, `Yuv420`, or a picture on the GPU.
     index: position in the source, from 0, counted before any stride or drop.
     pts: presentation time stamp in units of `time_base` (seconds, exact); None if the source
         has no time (a folder of images).
     corrupt: the decoder concealed damage in this frame.
     """
 
-    image: Picture
+    image: Picture | DevicePicture
     index: int = 0
     pts: int | None = None
     time_base: Fraction = Fraction(1, 1)
@@ -136,18 +138,25 @@ class Frame:
         return None if self.pts is None else float(self.pts * self.time_base)
 
 
-def size_of(image: Picture) -> tuple[int, int]:
+def size_of(image: Picture | DevicePicture) -> tuple[int, int]:
     """(width, height) of a picture, in pixels."""
-    if isinstance(image, Yuv420):
+    if isinstance(image, Yuv420 | DevicePicture):
         return image.width, image.height
     return int(image.shape[1]), int(image.shape[0])
 
 
-def empty_like(image: Picture) -> Picture:
-    """New memory for a picture of the same size and kind; its content is unknown."""
-    if not isinstance(image, Yuv420):
-        return np.empty_like(image)
-    y, u, v = (np.empty(plane.shape, np.uint8) for plane in (image.y, image.u, image.v))
+def empty_like(image: Picture | DevicePicture) -> Picture:
+    """New memory for a picture of the same size and colours; its content is unknown.
+
+    It is the machine's own memory, also for a picture on the GPU.
+    """
+    width, height = size_of(image)
+    if isinstance(image, np.ndarray) or (
+        isinstance(image, DevicePicture) and image.layout == "bgr"
+    ):
+        return np.empty((height, width, 3), np.uint8)
+    half = ((height + 1) // 2, (width + 1) // 2)
+    y, u, v = (np.empty(shape, np.uint8) for shape in ((height, width), half, half))
     return Yuv420(y, u, v, image.matrix, image.full_range)
 
 

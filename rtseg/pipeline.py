@@ -1,5 +1,7 @@
 """The pipeline: one thread decodes, several segment and paint, the caller's thread writes.
 
+It is the same for frames in the machine's memory and on a GPU: the workers know where they work.
+
     source ─▶ capture thread ─▶ jobs ─▶ workers (preprocess, inference, postprocess, paint)
                     └────────▶ order of frames ──────────────▶ caller's thread ─▶ sinks
 
@@ -17,18 +19,20 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rtseg.frame import Frame, Picture
+from rtseg.frame import DevicePicture, Frame, Picture
 from rtseg.hardware import cpu_count
 from rtseg.overlay import Overlay
-from rtseg.segmentation import Result, Segmentation
-from rtseg.segmenter import Segmenter, Worker
+from rtseg.overlay.painter import OverlayPainter, Painter
+from rtseg.segmentation import Result
+from rtseg.segmenter import Segmenter
 from rtseg.timing import RateMeter, StageClock, Summary
 from rtseg.video.sinks import Sink
 from rtseg.video.sources import Source
+from rtseg.workers import Worker
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,22 +40,25 @@ if TYPE_CHECKING:
 _JOIN = 2.0
 """Seconds that the threads get to end after a failure."""
 
-Painter: TypeAlias = Callable[[Frame, Segmentation], Picture]
-"""Makes the picture that sinks show; called by several threads."""
-
 
 def painter(
     overlay: Overlay,
-    canvas: Callable[[Frame], Picture],
+    canvas: Callable[[Frame], Picture | DevicePicture],
     status: Callable[[Frame], str] = lambda _: "",
 ) -> Painter:
     """Paints into the pictures of `canvas`, such as `VideoSink.picture_for`, which are the memory
     that will be encoded; `status` makes the status line."""
+    return OverlayPainter(overlay, canvas, status)
 
-    def paint(frame: Frame, segmentation: Segmentation) -> Picture:
-        return overlay.paint(frame, segmentation, canvas(frame), status(frame))
 
-    return paint
+def in_flight(streams: int) -> int:
+    """How many frames somebody in a pipeline of so many workers may refer to: those under way, and
+    the last ones of each thread."""
+    return _depth(streams) + streams + 2
+
+
+def _depth(streams: int) -> int:
+    return 2 * streams + 2
 
 
 class _Job:
@@ -85,7 +92,7 @@ class Pipeline:
     ) -> None:
         self._source, self._segmenter, self._sinks = source, segmenter, sinks
         self._painter = painter
-        self._slots = threading.Semaphore(depth or 2 * segmenter.streams + 2)
+        self._slots = threading.Semaphore(depth or _depth(segmenter.streams))
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._order: queue.SimpleQueue[_Job | BaseException | None] = queue.SimpleQueue()
         self._spare: deque[NDArray[np.uint8]] = deque()
@@ -184,13 +191,13 @@ class Pipeline:
 
     def _process(self, worker: Worker, job: _Job) -> Result:
         frame = job.frame
-        segmentation = worker.segment(frame, self._labels(frame.height, frame.width))
+        labels = self._labels(frame.height, frame.width)
+        picture: Picture | DevicePicture | None = None
+        if self._painter is None:
+            segmentation = worker.segment(frame, labels)
+        else:
+            segmentation, picture = worker.render(frame, self._painter, labels)
         stages = {"decode": job.decode_ms, **segmentation.timings}
-        picture = None
-        if self._painter is not None:
-            start = time.perf_counter()
-            picture = self._painter(frame, segmentation)
-            stages["overlay"] = (time.perf_counter() - start) * 1e3
         return Result(frame, segmentation, picture, stages)
 
     def _labels(self, height: int, width: int) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from rtseg.classes import LabelSet
-from rtseg.frame import Frame, Picture
+from rtseg.frame import DevicePicture, Frame, Picture
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,8 @@ class Segmentation:
 
     labels: (H, W) uint8, ids of `classes`; 255 where there is no answer.
     valid: False if the network gave NaN or infinite logits; `labels` is then 255 everywhere.
-    timings: milliseconds by stage ("preprocess", "inference", "postprocess").
+    timings: milliseconds by stage: "preprocess", "inference", "postprocess"; on a GPU, by its own
+        clock, also "upload" and "download"; "overlay" where a picture was painted.
     index, pts, time_base: those of the frame.
     """
 
@@ -45,10 +46,11 @@ class Segmentation:
 
         alpha: opacity of the colours, 0–1. Raises ValueError if the frame has another size.
         """
+        from rtseg.device.transfer import to_host
         from rtseg.kernels import cpu
         from rtseg.kernels.tables import blend_table
 
-        image = cpu.to_bgr(frame.image if isinstance(frame, Frame) else frame)
+        image = cpu.to_bgr(to_host(frame.image) if isinstance(frame, Frame) else frame)
         out = image.copy()
         cpu.blend(image, self.labels, blend_table(self.classes, alpha=alpha, like=image), out)
         return out
@@ -58,11 +60,12 @@ class Segmentation:
 class Result:
     """What the pipeline hands to its sinks: the frame, its labels and the picture to show.
 
-    picture: what a video sink writes, of the frame's size and kind; None where no sink wants one.
+    picture: what a video sink writes, of the frame's size and colours, in the machine's memory or
+        on the GPU; None where no sink wants one.
     stages: milliseconds by stage, from decoding to blending.
     """
 
     frame: Frame
     segmentation: Segmentation
-    picture: Picture | None
+    picture: Picture | DevicePicture | None
     stages: Mapping[str, float]

@@ -1,56 +1,30 @@
-"""`Segmenter`: a model, the engine compiled for it, and the kernels around it."""
+"""`Segmenter`: a model, the engine compiled for it, and the workers around it."""
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from rtseg.backends import Precision, build_engine
 from rtseg.closing import Closing
+from rtseg.device.memory import Memory
 from rtseg.frame import Frame
 from rtseg.model import DEFAULT, Model
 from rtseg.segmentation import Segmentation
+from rtseg.workers import Worker, compile_kernels, on_device, open_worker
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from rtseg.backends.base import DeviceEngine, HostEngine
 
 
-class Worker:
-    """Segments frames one after another with its own buffers. One thread uses one worker."""
-
-    def __init__(self, model: Model, engine: HostEngine) -> None:
-        from rtseg.kernels import cpu
-
-        self._kernels = cpu
-        self._model = model
-        self._context = engine.context()
-
-    def segment(self, frame: Frame, labels: NDArray[np.uint8] | None = None) -> Segmentation:
-        """Segment one frame, into `labels` (H, W) uint8 of its size if they are given."""
-        contract = self._model.contract
-        if labels is None:
-            labels = np.empty((frame.height, frame.width), np.uint8)
-        start = time.perf_counter()
-        self._kernels.preprocess(frame.image, self._context.input, contract.mean, contract.std)
-        ready = time.perf_counter()
-        logits = self._context.run()
-        inferred = time.perf_counter()
-        valid = self._kernels.postprocess(logits, labels)
-        timings = {
-            "preprocess": (ready - start) * 1e3,
-            "inference": (inferred - ready) * 1e3,
-            "postprocess": (time.perf_counter() - inferred) * 1e3,
-        }
-        return Segmentation(
-            labels, self._model.classes, valid, timings, frame.index, frame.pts, frame.time_base
-        )
+DEVICE_STREAMS = 3
+"""Workers that share a GPU at the most: while one computes, the frames of the others are copied in
+and out. Each takes memory for an inference."""
 
 
 class Segmenter(Closing):
@@ -60,7 +34,9 @@ class Segmenter(Closing):
     size: network input (width, height), multiples of the model's stride; by default the aspect
         ratio of the first frame at about the pixel count the model was trained for.
     backend, precision: see `rtseg.backends.build_engine`.
-    streams: how many workers run at the same time, for a pipeline; threads: CPU threads in all.
+    streams: how many workers run at the same time, for a pipeline; at most `DEVICE_STREAMS` once
+        the engine is one on a GPU. threads: CPU threads in all.
+    memory: counts what the workers have allocated on the GPU.
 
     The engine is compiled at the first frame. Calls from several threads are served one at a
     time; for parallel work give each thread a `worker`. Raises ModelError, InputError.
@@ -79,6 +55,7 @@ class Segmenter(Closing):
         self.model = model if isinstance(model, Model) else Model.load(model)
         self.size = self.model.check_size(size) if size else None
         self.streams = streams
+        self.memory = Memory()
         self._options: dict[str, Any] = {
             "backend": backend, "precision": precision, "streams": streams, "threads": threads
         }  # fmt: skip
@@ -92,7 +69,7 @@ class Segmenter(Closing):
             frame = Frame(frame)
         engine = self.engine(frame.width, frame.height)
         with self._lock:
-            self._own = self._own or Worker(self.model, engine)
+            self._own = self._own or open_worker(self.model, engine, self.memory)
             return self._own.segment(frame)
 
     def stream(self, source: str | Path, **options: Any) -> Iterator[tuple[Frame, Segmentation]]:
@@ -111,15 +88,21 @@ class Segmenter(Closing):
         with self._lock:
             if self._engine is None:
                 self.size = self.size or self.model.input_size(width, height)
-                from rtseg.kernels import cpu
-
-                cpu.compile_all()
-                self._engine = build_engine(self.model, self.size, **self._options)
+                engine = build_engine(self.model, self.size, **self._options)
+                compile_kernels(engine)
+                if on_device(engine):
+                    self.streams = min(self.streams, DEVICE_STREAMS)
+                self._engine = engine
             return self._engine
 
     def worker(self, width: int, height: int) -> Worker:
         """A worker for one thread; sources of that size decide on the engine if none is built."""
-        return Worker(self.model, self.engine(width, height))
+        return open_worker(self.model, self.engine(width, height), self.memory)
+
+    @property
+    def on_device(self) -> bool:
+        """Whether the engine is built and runs on a GPU, where frames may then stay."""
+        return self._engine is not None and on_device(self._engine)
 
     def close(self) -> None:
         """Free the engine. Workers must not be used any more."""

@@ -13,10 +13,12 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = [
     {"errors"},
-    {"classes", "closing", "device", "files", "frame", "hardware", "interleave"},
+    {"classes", "closing", "files", "frame", "hardware", "interleave"},
+    {"device"},
     {"contract", "metrics", "segmentation"},
     {"model", "kernels", "synthetic", "timing"},
     {"backends", "overlay", "video"},
+    {"workers"},
     {"segmenter"},
     {"evaluation", "pipeline"},
     {"networks"},

@@ -164,6 +164,8 @@ def _codecs() -> Iterator[tuple[str, str]]:
     from av.codec import Codec
     from av.error import FFmpegError
 
+    from rtseg.video import decoding, nvenc
+
     def found(name: str, mode: Literal["r", "w"]) -> bool:
         try:
             Codec(name, mode)
@@ -175,7 +177,9 @@ def _codecs() -> Iterator[tuple[str, str]]:
     encoders = [n for n in ("libx264", "h264_nvenc") if found(n, "w")]
     yield "FFmpeg", ".".join(map(str, av.library_versions["libavcodec"])) + " (libavcodec)"
     yield "decoders", " ".join(decoders)
-    yield "encoders", " ".join(encoders) + (" (built in; needs a GPU)" if len(encoders) > 1 else "")
+    yield "encoders", " ".join(encoders)
+    for name, reason in (("NVDEC", decoding.missing()), ("NVENC", nvenc.missing(1280, 720))):
+        yield name, f"no: {reason}" if reason else "yes"
 
 
 def _version(package: str) -> str | None:

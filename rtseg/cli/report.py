@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from rtseg.video.base import SourceInfo
     from rtseg.video.sinks import StillSink, VideoSink
 
-STAGES = ("decode", "preprocess", "inference", "postprocess", "overlay", "write")
+STAGES = (
+    "decode", "upload", "preprocess", "inference", "postprocess", "overlay", "download", "write",
+)  # fmt: skip
 
 
 class Report(Closing):
@@ -52,6 +54,7 @@ class Report(Closing):
         self._meter: RateMeter | None = None
         self._engine = describe_engine(segmenter, info)
         self._info, self._shown = info, shown
+        self._memory = segmenter.memory if segmenter.on_device else None
         self._written = 0
 
     def __enter__(self) -> Self:
@@ -69,8 +72,8 @@ class Report(Closing):
         self._progress.stop()
 
     def _encoder(self) -> str:
-        effort = getattr(self._shown, "effort", None)  # a picture is not encoded by x264
-        return f"  →  x264 {effort.preset}, crf {effort.crf}" if effort else ""
+        effort = getattr(self._shown, "effort", None)  # a picture is not encoded as video
+        return f"  →  {effort}" if effort else ""
 
     def follow(self, meter: RateMeter) -> None:
         """Show the rate of this meter."""
@@ -100,6 +103,8 @@ class Report(Closing):
                 f"[bold]{s.fps:.1f} fps[/] over {s.seconds:.1f} s{share} ({s.bound:.1f} fps)"
             )
             self._console.print(stage_table(summary))
+        if self._memory:
+            self._console.print(f"device memory for frames: {self._memory}, fixed")
         for path in outputs:
             self._console.print(f"wrote [bold]{escape(str(path))}[/]")
 

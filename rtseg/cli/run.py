@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rtseg.cli import options
+from rtseg.cli import options, placing
 from rtseg.errors import InputError
 
 if TYPE_CHECKING:
     from rtseg.overlay import Overlay
     from rtseg.pipeline import Pipeline
     from rtseg.segmenter import Segmenter
+    from rtseg.video.base import Decoder
     from rtseg.video.sinks import Sink, StillSink, VideoSink
     from rtseg.video.sources import Source
 
@@ -63,7 +64,12 @@ def run(
     preset: Annotated[
         str | None, typer.Option(help="x264 preset, ultrafast … veryslow; default keeps up.")
     ] = None,
-    crf: Annotated[int, typer.Option(help="x264 quality, 0 (best) – 51.")] = 23,
+    crf: Annotated[int, typer.Option(help="Quality of the video, 0 (best) – 51.")] = 23,
+    decoder: placing.DecoderName = "auto",
+    encoder: placing.EncoderName = "auto",
+    streams: Annotated[
+        int | None, typer.Option(min=1, help="Frames segmented at a time; default one a core.")
+    ] = None,
     audio: Annotated[bool, typer.Option(help="Copy the sound of a video.")] = True,
     yes: options.Yes = False,
     no: options.No = False,
@@ -93,7 +99,9 @@ def run(
             "max_pixels": max_pixels,
             "matrix": options.parse_matrix(matrix),
         },
-        encoding={"preset": preset, "crf": crf},
+        decoder=placing.parse_decoder(decoder),
+        encoding={"preset": preset, "crf": crf, "encoder": placing.parse_encoder(encoder)},
+        streams=streams,
         audio=audio,
         overwrite=(yes, no),
     )
@@ -118,7 +126,9 @@ class Job:
     backend: str
     precision: str
     reading: dict[str, Any]
+    decoder: Decoder
     encoding: dict[str, Any]
+    streams: int | None
     audio: bool
     overwrite: tuple[bool, bool]
 
@@ -136,6 +146,7 @@ def default_output(source: str) -> Path:
 
 def execute(job: Job, *, quiet: bool) -> int:
     """Run a job and report on it; the exit code. Nothing is written before all is checked."""
+    from rtseg.backends import engine_notes
     from rtseg.cli.report import Report, preparing
     from rtseg.pipeline import Pipeline, painter
     from rtseg.video.sources import open_source
@@ -146,7 +157,8 @@ def execute(job: Job, *, quiet: bool) -> int:
         source = stack.enter_context(open_source(job.source, **job.reading))
         sinks, shown = _sinks(job, source)
         with preparing(quiet=quiet):
-            segmenter.engine(source.info.width, source.info.height)
+            engine = segmenter.engine(source.info.width, source.info.height)
+        source = stack.enter_context(placing.placed(job, source, segmenter, shown))
         for sink in sinks:
             stack.enter_context(sink)
         report = stack.enter_context(Report(segmenter, source.info, shown, quiet=quiet))
@@ -156,7 +168,8 @@ def execute(job: Job, *, quiet: bool) -> int:
         report.follow(pipeline.meter)
         with stopping_on_signals(pipeline) as signals:
             summary = pipeline.run(on_frame=report.frame)
-    notes = [*source.notes, *(note for sink in sinks for note in sink.notes)]
+    notes = [*engine_notes(engine), *source.notes]
+    notes += [note for sink in sinks for note in sink.notes]
     outputs = [p for p in (job.output, job.masks, job.jsonl) if p and p.exists()]
     report.finish(summary, notes, outputs if summary.written else ())
     return signals[-1] if signals else 0
@@ -172,7 +185,7 @@ def _prepare(job: Job) -> tuple[Segmenter, Overlay]:
         size=job.size,
         backend=job.backend,
         precision=options.parse_precision(job.precision),
-        streams=min(cpu_count(), 8),
+        streams=job.streams or min(cpu_count(), 8),
     )
     classes = segmenter.model.classes
     visible = None

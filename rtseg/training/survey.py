@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import nn
@@ -18,6 +19,9 @@ from rtseg.networks import NetworkEntry, build, entry
 from rtseg.networks.counting import count_macs, count_parameters, receptive_field
 from rtseg.training.export import model_file
 from rtseg.training.weights import Trained
+
+if TYPE_CHECKING:
+    from rtseg.backends.base import HostEngine
 
 REFERENCE = "dilanet-m"
 """What the ratios refer to."""
@@ -73,7 +77,8 @@ class Bench:
     def _call(self, name: str) -> Callable[[], object]:
         model = random_model(name)
         size = entry(name).sizes.nearest(*self.size)
-        context = build_engine(model, size, precision=self.precision).context()
+        engine = build_engine(model, size, backend="openvino", precision=self.precision)
+        context = cast("HostEngine", engine).context()
         context.input[:] = 0.5
         return context.run
 

@@ -10,13 +10,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from rtseg.closing import Closing
 from rtseg.errors import SourceError
 from rtseg.frame import Frame
 
 Raw = TypeVar("Raw")
+
+Decoder: TypeAlias = Literal["auto", "software", "nvdec"]
+Encoding: TypeAlias = Literal["auto", "x264", "nvenc"]
 
 
 @dataclass(frozen=True, slots=True)

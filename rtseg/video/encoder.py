@@ -1,8 +1,7 @@
-"""libx264 and the container around it: one video stream, perhaps sound, one file."""
+"""An encoder and the container around it: one video stream, perhaps sound, one file."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
 from pathlib import Path
@@ -11,19 +10,13 @@ import av
 from av.container import OutputContainer
 from av.error import FFmpegError
 from av.video.frame import PictureType
-from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc
 from av.video.stream import VideoStream
 
 from rtseg.errors import OutputError, SinkError
-from rtseg.frame import ColourMatrix
-from rtseg.hardware import cpu_count
 from rtseg.video.audio import AudioCopy
 from rtseg.video.base import shown
+from rtseg.video.codecs import KEY_SECONDS, Effort, VideoFormat, add_stream
 from rtseg.video.output import OutputFile
-
-PRESETS = (
-    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
-)  # fmt: skip
 
 _FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
 
@@ -37,44 +30,6 @@ _ISO = {
 }
 _MATROSKA = {"cluster_time_limit": "500", "flush_packets": "1"}  # ms
 _INT_MAX = 2**31 - 1
-_KEY_SECONDS = 1  # between frames at which a player can start
-
-# Matrix → AVColorSpace, primaries, transfer. Only the matrix is known; the rest is what usually
-# goes with it, and bt2020 goes with several.
-_TAGS: dict[ColourMatrix, tuple[int, ColorPrimaries, ColorTrc]] = {
-    "bt601": (6, ColorPrimaries.SMPTE170M, ColorTrc.SMPTE170M),
-    "bt709": (1, ColorPrimaries.BT709, ColorTrc.BT709),
-    "bt2020": (9, ColorPrimaries.BT2020, ColorTrc.UNSPECIFIED),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class VideoFormat:
-    """What is encoded. width and height are even; aspect is that of a pixel."""
-
-    width: int
-    height: int
-    rate: Fraction
-    matrix: ColourMatrix
-    full_range: bool
-    aspect: Fraction = Fraction(1)
-
-
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """How x264 works: its preset, its quality (crf, smaller is better), its threads."""
-
-    preset: str
-    crf: int
-    threads: int
-
-    def __post_init__(self) -> None:
-        if self.preset not in PRESETS:
-            raise OutputError(f"unknown preset {self.preset!r}; expected {', '.join(PRESETS)}")
-        if not 0 <= self.crf <= 51:
-            raise OutputError(f"a crf of {self.crf}; expected 0 (lossless) to 51 (worst)")
-        if self.threads < 1:
-            raise OutputError(f"{self.threads} encoder threads; expected 1 or more")
 
 
 def container_of(path: Path) -> str:
@@ -114,7 +69,7 @@ class Encoder:
         self._time_base = time_base
         self._base = 0  # of the input, is 0 in the output
         self._next_key: int | None = None
-        self._key_interval = max(1, int(_KEY_SECONDS / time_base))
+        self._key_interval = max(1, int(KEY_SECONDS / time_base))
         self.encoded = 0
 
     def start(
@@ -124,7 +79,11 @@ class Encoder:
 
         Raises SinkError.
         """
-        self._stream = self._add_stream(video)
+        try:
+            stream = add_stream(self._container, video, self._effort, self._time_base)
+        except (FFmpegError, NotImplementedError) as exc:
+            raise self._broken(exc) from exc
+        self._stream = stream
         if audio_from is not None:
             self._audio = AudioCopy(audio_from, self._container, notes)
         if "movflags" in self._container.container_options:
@@ -138,26 +97,6 @@ class Encoder:
             self._container.start_encoding()
         except (FFmpegError, OSError, ValueError) as exc:
             raise self._broken(exc) from exc
-
-    def _add_stream(self, video: VideoFormat) -> VideoStream:
-        options = {
-            "preset": self._effort.preset,
-            "crf": str(self._effort.crf),
-            "bf": "0",
-            "forced-idr": "1",
-        }
-        stream = self._container.add_stream("libx264", rate=video.rate, options=options)
-        assert isinstance(stream, VideoStream)
-        stream.width, stream.height, stream.pix_fmt = video.width, video.height, "yuv420p"
-        context = stream.codec_context
-        # Not slices: they are no faster, and the picture is worse at their edges.
-        context.thread_count, context.thread_type = self._effort.threads, "FRAME"
-        context.time_base = stream.time_base = self._time_base
-        context.sample_aspect_ratio = video.aspect
-        context.gop_size = max(1, round(video.rate * _KEY_SECONDS))
-        context.colorspace, context.color_primaries, context.color_trc = _TAGS[video.matrix]
-        context.color_range = ColorRange.JPEG if video.full_range else ColorRange.MPEG
-        return stream
 
     def _movie_units(self) -> int:
         """Units per second in which an mp4 says when its tracks start, exact for all of them.
@@ -256,18 +195,3 @@ def count_packets(path: Path) -> int:
             return sum(packet.size > 0 for packet in packets)
     except (FFmpegError, IndexError) as exc:
         raise SinkError(f"{shown(path)} was written but cannot be read again: {exc}") from exc
-
-
-def default_preset() -> str:
-    """The x264 preset that leaves most of this machine to the network.
-
-    CPU per frame and size of 720p dashcam video at crf 23: ultrafast 5.7 ms, 45 KB; superfast
-    11.5 ms, 29 KB; veryfast 18 ms, 23 KB.
-    """
-    cores = cpu_count()
-    return "ultrafast" if cores < 4 else "superfast" if cores < 12 else "veryfast"
-
-
-def default_threads() -> int:
-    """Encoder threads: one keeps up on few cores, and more delay the output."""
-    return min(4, max(1, cpu_count() // 2))

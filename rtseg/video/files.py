@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeAlias, cast
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
@@ -17,10 +18,10 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from rtseg.errors import SourceError
-from rtseg.frame import ColourMatrix, Frame
+from rtseg.frame import DevicePicture, Frame
 from rtseg.video import damage
 from rtseg.video.base import BaseSource, Limits, SourceInfo, shown
-from rtseg.video.planes import UPRIGHT, Orientation, PlaneReader, orientation_of
+from rtseg.video.planes import UPRIGHT, FrameReader, Orientation, orientation_of
 from rtseg.video.probe import DEMUXERS, check_file, unreadable
 from rtseg.video.stamps import Stamps
 
@@ -32,11 +33,14 @@ Decoded: TypeAlias = tuple[av.VideoFrame, int]
 
 
 class VideoFile(BaseSource[Decoded]):
-    """The frames of a video file as `Yuv420`: views of the decoder's own memory where it can be.
+    """The frames of a video file, as `reader` makes them of the decoder's.
 
     A packet that cannot be decoded is passed over and counted as a lost frame. `Frame.index` counts
     the frames that were decoded, before the stride. See `Stamps` for what happens to time stamps
     that are missing or do not rise.
+
+    on_device: the pixel format of the first frame if it was decoded on the GPU, such as "nv12",
+    else None. upright: whether pictures are given as they are coded.
 
     Raises SourceError if the file is no video that can be read, IncompleteRecordingError if it
     was cut off before its index.
@@ -49,13 +53,13 @@ class VideoFile(BaseSource[Decoded]):
         limits: Limits,
         autorotate: bool,
         max_pixels: int,
-        matrix: ColourMatrix | None,
+        reader: FrameReader,
     ) -> None:
         super().__init__(limits)
         path = Path(os.path.abspath(path))  # noqa: PTH100 - `resolve` would follow links
         check_file(path)
-        self._container, self._stream = _open(path, max_pixels)
-        self._reader = PlaneReader(matrix)
+        self._container, self._stream = _open(path, max_pixels, reader.hwaccel)
+        self._reader = reader
         self._autorotate = autorotate
         self._path = path
         self._decoded = 0
@@ -72,6 +76,7 @@ class VideoFile(BaseSource[Decoded]):
             self._release()
             raise
         self._size = (self._first.width, self._first.height)
+        self.on_device = _device_format(self._first)
         self._orientation = self._turn(self._first)
         self.info = self._describe(rate)
         self._greet()
@@ -93,6 +98,10 @@ class VideoFile(BaseSource[Decoded]):
             aspect=1 / aspect if self._orientation.transpose else aspect,
         )
 
+    @property
+    def upright(self) -> bool:
+        return self._orientation == UPRIGHT
+
     def _greet(self) -> None:
         assert self._first is not None
         transfer = _HDR.get(self._first.color_trc)
@@ -103,7 +112,8 @@ class VideoFile(BaseSource[Decoded]):
             )
 
     def _turn(self, frame: av.VideoFrame) -> Orientation:
-        return orientation_of(frame) if self._autorotate else UPRIGHT
+        # A frame on the GPU is only asked for where the first one was found to be upright.
+        return orientation_of(frame) if self._autorotate and not _device_format(frame) else UPRIGHT
 
     # Reading
 
@@ -117,7 +127,9 @@ class VideoFile(BaseSource[Decoded]):
         frame, pts = raw
         if (frame.width, frame.height) != self._size:
             self._resized(frame, index)
-        image = self._orientation.picture(self._reader.read(frame))
+        image = self._reader.read(frame)
+        if not isinstance(image, DevicePicture):
+            image = self._orientation.picture(image)
         return Frame(image, index, pts, self.info.time_base, frame.is_corrupt)
 
     def _resized(self, frame: av.VideoFrame, index: int) -> None:
@@ -201,17 +213,27 @@ class VideoFile(BaseSource[Decoded]):
         )
 
     def _release(self) -> None:
+        self._reader.close()
         self._container.close()
 
 
-def _open(path: Path, max_pixels: int) -> tuple[InputContainer, VideoStream]:
+def _device_format(frame: av.VideoFrame) -> str | None:
+    """The pixel format of a frame on the GPU; None for one that is not there."""
+    if frame.format.name != "cuda":
+        return None
+    return frame.sw_format.name if frame.sw_format else "unknown"
+
+
+def _open(
+    path: Path, max_pixels: int, hwaccel: HWAccel | None
+) -> tuple[InputContainer, VideoStream]:
     # A size that grows later, or that FFmpeg finds by decoding, is refused by the decoder. It
     # counts whole blocks, so it gets some room.
     guard = {"max_pixels": str(max_pixels + max_pixels // 8 + 4096)}
     # Only files: whatever a file refers to, no other protocol is followed.
     options = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS, **guard}
     try:
-        container = av.open(str(path), options=options, metadata_errors="replace")
+        container = av.open(str(path), options=options, metadata_errors="replace", hwaccel=hwaccel)
     except (FFmpegError, ValueError) as exc:
         raise unreadable(path, getattr(exc, "strerror", str(exc))) from exc
     try:
@@ -220,7 +242,8 @@ def _open(path: Path, max_pixels: int) -> tuple[InputContainer, VideoStream]:
     except BaseException:
         container.close()
         raise
-    stream.thread_type = "AUTO"
+    # Each thread of a decoder on the GPU would take surfaces of its pool.
+    stream.thread_type = "AUTO" if hwaccel is None else "NONE"
     stream.codec_context.options = guard
     return container, stream
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import av
 import cv2
 import numpy as np
+from av.codec.hwaccel import HWAccel
 from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
-from rtseg.frame import ColourMatrix, Yuv420
+from rtseg.frame import ColourMatrix, DevicePicture, Yuv420
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,11 +82,25 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
     return Orientation(False, mirror_x=a < 0, mirror_y=d < 0)
 
 
+class FrameReader(Protocol):
+    """Turns decoder frames into pictures.
+
+    hwaccel: what PyAV is to decode with; None for the processor.
+    """
+
+    @property
+    def hwaccel(self) -> HWAccel | None: ...
+    def read(self, frame: av.VideoFrame) -> Yuv420 | DevicePicture: ...
+    def close(self) -> None: ...
+
+
 class PlaneReader:
     """Turns decoder frames into `Yuv420`, without a copy where the format allows it.
 
     matrix: used instead of the file's own tag.
     """
+
+    hwaccel = None
 
     def __init__(self, matrix: ColourMatrix | None = None) -> None:
         self._matrix = matrix
@@ -102,6 +117,9 @@ class PlaneReader:
         if frame.format.is_rgb or name == "pal8":
             return _planes(self._from_rgb(frame), "bt709", False)
         return _planes(self._subsample(frame, matrix, full), matrix, full)
+
+    def close(self) -> None:
+        """Nothing is held."""
 
     def _subsample(self, frame: av.VideoFrame, matrix: ColourMatrix, full: bool) -> av.VideoFrame:
         """Other depths and subsamplings → 8-bit 4:2:0, matrix and range untouched."""

@@ -182,11 +182,12 @@ class StillSink(_FileSink):
         super().__init__(path, info.inputs, overwrite=overwrite)
 
     def picture_for(self, frame: Frame) -> Picture:
-        """A picture of the frame's size and kind to draw on."""
+        """A picture of the frame's size and colours to draw on."""
         return empty_like(frame.image)
 
     def write(self, result: Result) -> None:
         """Write the picture of a result. Raises SinkError, also if there was one already."""
+        from rtseg.device.transfer import to_host
         from rtseg.kernels import cpu
 
         if result.picture is None:
@@ -195,7 +196,7 @@ class StillSink(_FileSink):
             raise SinkError(f"{shown(self.path)} is written; it {_NO_VIDEO}")
         self._ensure_open()
         try:
-            self._file.write(_coded(self.path.suffix, cpu.to_bgr(result.picture)))
+            self._file.write(_coded(self.path.suffix, cpu.to_bgr(to_host(result.picture))))
         except OSError as exc:
             raise _broken(self.path, self.written, exc) from exc
         self.written += 1

@@ -6,9 +6,10 @@ import os
 import re
 from pathlib import Path
 
+from rtseg.device.memory import Memory
 from rtseg.errors import SourceError
 from rtseg.frame import ColourMatrix
-from rtseg.video.base import Limits, Source, SourceInfo, shown
+from rtseg.video.base import Decoder, Limits, Source, SourceInfo, shown
 
 __all__ = ["Source", "SourceInfo", "open_source"]
 
@@ -23,6 +24,9 @@ def open_source(
     autorotate: bool = True,
     max_pixels: int = 100_000_000,
     matrix: ColourMatrix | None = None,
+    decoder: Decoder = "software",
+    memory: Memory | None = None,
+    in_flight: int = 16,
 ) -> Source:
     """Open a video file, an image, a folder of images, a glob, or the synthetic scene.
 
@@ -34,9 +38,13 @@ def open_source(
     autorotate: turn pictures as the file's rotation or EXIF data says.
     max_pixels: refuse larger pictures before they are decoded.
     matrix: YUV matrix of a video file, instead of its tag.
+    decoder: of a video file. "software" gives frames in the machine's memory, "nvdec" on the GPU;
+        "auto" is nvdec where it works, and a note says why it does not.
+    memory: counts what frames on the GPU take; in_flight: how many of them are held at the most.
 
     Close the source, or use it in a `with` statement. Raises SourceError if it cannot be opened,
-    IncompleteRecordingError for a recording without an index.
+    IncompleteRecordingError for a recording without an index, EngineError if the GPU's memory is
+    full.
     """
     limits = Limits(max_frames, vid_stride)
     text = os.fspath(spec)
@@ -54,11 +62,12 @@ def open_source(
         return images.ImageFiles(
             path, found, limits=limits, autorotate=autorotate, max_pixels=max_pixels
         )
-    from rtseg.video.files import VideoFile
+    from rtseg.video.decoding import open_video
 
-    return VideoFile(
-        path, limits=limits, autorotate=autorotate, max_pixels=max_pixels, matrix=matrix
-    )
+    return open_video(
+        path, limits=limits, autorotate=autorotate, max_pixels=max_pixels, matrix=matrix,
+        decoder=decoder, memory=memory or Memory(), in_flight=in_flight,
+    )  # fmt: skip
 
 
 def _exists(path: Path) -> bool:

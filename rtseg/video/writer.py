@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeGuard
 
-from rtseg.frame import ColourMatrix, Frame, Picture, Yuv420, empty_like, size_of
+from rtseg.device.memory import Form, Memory, Ring
+from rtseg.device.transfer import to_host
+from rtseg.errors import OutputError
+from rtseg.frame import (
+    ColourMatrix,
+    DevicePicture,
+    Frame,
+    Picture,
+    Yuv420,
+    empty_like,
+    size_of,
+)
 from rtseg.segmentation import Result
-from rtseg.video.base import SourceInfo
-from rtseg.video.encoder import (
+from rtseg.video import nvenc
+from rtseg.video.base import Encoding, SourceInfo
+from rtseg.video.codecs import (
+    NVENC_PRESET,
     Effort,
-    Encoder,
     VideoFormat,
-    container_of,
     default_preset,
     default_threads,
 )
+from rtseg.video.encoder import Encoder, container_of
 from rtseg.video.output import BaseSink, check_output
 from rtseg.video.pictures import Canvas, CanvasPool, copy, fit
 
@@ -30,6 +43,7 @@ class VideoSink(BaseSink):
     info: of the source. It gives the size; an odd one is padded to even by repeating the edge,
         and pictures of another size are scaled to fit, with black borders.
     preset, crf, threads: of x264; by default what suits the number of cores.
+    encoder: "x264" on the processor, "nvenc" on the GPU; "auto" is x264 until `stay_on_gpu`.
     audio_from: a file whose sound is copied, up to the end of the last picture.
     overwrite: whether a file that exists may be replaced.
 
@@ -54,13 +68,19 @@ class VideoSink(BaseSink):
         preset: str | None = None,
         crf: int = 23,
         threads: int | None = None,
+        encoder: Encoding = "x264",
         audio_from: Path | None = None,
         overwrite: bool = False,
     ) -> None:
         super().__init__()
         self.path = Path(path)
         self.info = info
+        self._auto = encoder == "auto" and preset is None
+        self._ring: Ring | None = None
+        self._frames = nvenc.FrameMaker()
         self.effort = Effort(preset or default_preset(), crf, threads or default_threads())
+        if encoder == "nvenc":
+            self._use_nvenc(preset)
         container_of(self.path)
         inputs = (*info.inputs, audio_from) if audio_from else info.inputs
         check_output(self.path, inputs=inputs, overwrite=overwrite)
@@ -78,17 +98,47 @@ class VideoSink(BaseSink):
             self.path, self.effort, time_base=self.info.time_base, overwrite=self._overwrite
         )
 
-    def picture_for(self, frame: Frame) -> Picture:
-        """A picture of the frame's size and kind to draw on and to hand to `write`.
+    def stay_on_gpu(self, memory: Memory, in_flight: int) -> None:
+        """Take pictures from workers on the GPU, before the first of them; a note says why they
+        are encoded on the processor, if they are.
+
+        memory: counts what the pictures take; in_flight: how many there are. Raises EngineError.
+        """
+        width, height = self.info.width, self.info.height
+        if self._auto:
+            reason = nvenc.missing(width, height)
+            if reason is not None:
+                self.notes.append(f"encoded on the processor; NVENC is not used: {reason}")
+            else:
+                self.effort = Effort(NVENC_PRESET, self.effort.crf, 1, "nvenc")
+        if self.effort.codec == "nvenc" and width % 2 == height % 2 == 0:
+            self._ring = Ring(Form("nv12", width, height), in_flight, memory)
+
+    def _use_nvenc(self, preset: str | None) -> None:
+        """Raises OutputError if it cannot be used."""
+        if preset is not None:
+            raise OutputError(f"the preset {preset!r} is for x264; leave it out with nvenc")
+        reason = nvenc.missing(self.info.width, self.info.height)
+        if reason is not None:
+            raise OutputError(f"NVENC cannot be used: {reason}; use --encoder auto or x264")
+        self.effort = Effort(NVENC_PRESET, self.effort.crf, 1, "nvenc")
+
+    def picture_for(self, frame: Frame) -> Picture | DevicePicture:
+        """A picture of the frame's size and colours to draw on and to hand to `write`.
+
+        It is on the GPU if NVENC encodes what workers on the GPU paint (`stay_on_gpu`).
 
         The planes of a `Yuv420` are the memory that will be encoded; their content is unknown.
         After `write` the picture is the sink's again and must not be touched. A picture that is
         not written may simply be dropped.
         """
         image = frame.image
-        if not isinstance(image, Yuv420) or size_of(image) != self._pool.size:
-            return empty_like(image)
-        return self._pool.lend(image.matrix, image.full_range)
+        if size_of(image) == self._pool.size and (
+            isinstance(image, Yuv420)
+            or (isinstance(image, DevicePicture) and image.layout != "bgr")
+        ):
+            return (self._ring or self._pool).lend(image.matrix, image.full_range)
+        return empty_like(image)
 
     def write(self, result: Result) -> None:
         """Encode `result.picture`.
@@ -102,10 +152,13 @@ class VideoSink(BaseSink):
         pts = self._stamp(result.frame)
         if self._colours is None:
             self._start(picture, pts)
-        canvas = self._canvas(picture)
-        canvas.pad(*self._pool.size)
-        self._encoder.encode(canvas.frame, pts)
-        self._pool.give_back(canvas)
+        if self._encodes(picture):
+            self._encoder.encode(self._frames.frame(picture), pts)
+        else:
+            canvas = self._canvas(to_host(picture))
+            canvas.pad(*self._pool.size)
+            self._encoder.encode(canvas.frame, pts)
+            self._pool.give_back(canvas)
         self._last = pts
         self.written += 1
 
@@ -113,10 +166,20 @@ class VideoSink(BaseSink):
         """Finish the file and count its frames."""
         self._encoder.finish(0 if self._last is None else self._last + self._step)
 
-    def _start(self, picture: Picture, pts: int) -> None:
+    def _encodes(self, picture: Picture | DevicePicture) -> TypeGuard[DevicePicture]:
+        """Whether NVENC takes the picture from where it is."""
+        return (
+            self._ring is not None
+            and isinstance(picture, DevicePicture)
+            and Form.of(picture) == self._ring.form
+            and self._colours == (picture.matrix, picture.full_range)
+        )
+
+    def _start(self, picture: Picture | DevicePicture, pts: int) -> None:
         """Write the header: the first picture decides on the colours."""
         colours: tuple[ColourMatrix, bool] = ("bt709", False)
-        if isinstance(picture, Yuv420):
+        if isinstance(picture, Yuv420) or Form.of(picture).layout == "nv12":
+            assert isinstance(picture, Yuv420 | DevicePicture)
             colours = (picture.matrix, picture.full_range)
         self._colours = colours
         info = self.info

@@ -147,8 +147,8 @@ def test_frames_inside_the_decoder_are_given_where_reading_ends_early(tmp_path, 
     clip = write_clip(tmp_path / "b.mp4", map(noise, range(60)), options=options)
     unbroken = files._open
 
-    def broken(path, max_pixels):
-        container, stream = unbroken(path, max_pixels)
+    def broken(*arguments):
+        container, stream = unbroken(*arguments)
         return Unreadable(container, 33), stream
 
     monkeypatch.setattr(files, "_open", broken)

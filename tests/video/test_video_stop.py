@@ -32,8 +32,8 @@ class Endless:
 def video(tmp_path, monkeypatch):
     once = files._open
 
-    def endless(path, max_pixels):
-        container, stream = once(path, max_pixels)
+    def endless(*arguments):
+        container, stream = once(*arguments)
         return Endless(container), stream
 
     clip = write_clip(tmp_path / "in.mp4", map(noise, range(50)))

@@ -1,24 +1,16 @@
-"""The picture that users see: colours over the frame, a legend and a status line.
-
-Legend and status line are drawn once with Pillow as small sprites, kept in the colour space of the
-picture, and laid over it in a few array operations.
-"""
+"""Legend and status line: drawn once with Pillow, kept in the colour space of the picture, and laid
+over it in a few array operations."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Collection
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from rtseg.classes import LabelSet
-from rtseg.frame import ColourMatrix, Frame, Picture, Yuv420, size_of
+from rtseg.frame import ColourMatrix, Picture, Yuv420
 from rtseg.kernels import cpu
-from rtseg.kernels.tables import BlendTable, blend_table
-from rtseg.segmentation import Segmentation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,10 +18,6 @@ if TYPE_CHECKING:
 BACKDROP = (16, 18, 22, 150)
 TEXT = (242, 244, 247, 255)
 """RGBA of the panels behind legend and status line, and of their text."""
-
-
-SMALLEST = 120
-"""Pixels of the shorter side below which text would not be readable."""
 
 
 class Layer(NamedTuple):
@@ -47,71 +35,22 @@ class Layer(NamedTuple):
         area[...] = mixed
 
 
-class Overlay:
-    """Paints segmentations.
-
-    classes: the model's; alpha: opacity of their colours, 0–1; visible: ids to draw, None for all;
-    legend: whether to show it. Raises InputError for an alpha or an id out of range. Any thread
-    may paint; the picture that is given must be its own.
-    """
-
-    def __init__(
-        self,
-        classes: LabelSet,
-        *,
-        alpha: float = 0.5,
-        visible: Collection[int] | None = None,
-        legend: bool = True,
-    ) -> None:
-        self.classes, self.alpha = classes, alpha
-        self.visible = tuple(sorted(range(len(classes)) if visible is None else visible))
-        self.legend = legend
-        self._tables: dict[tuple[str, bool], BlendTable] = {}
-        self._lock = threading.Lock()
-        self._table(np.zeros((1, 1, 3), np.uint8))  # refuses a wrong alpha or id now
-
-    def paint(
-        self, frame: Frame, segmentation: Segmentation, out: Picture, status: str = ""
-    ) -> Picture:
-        """Draw `frame` with its labels into `out`, a picture of the same size and kind."""
-        cpu.blend(frame.image, segmentation.labels, self._table(frame.image), out)
-        if min(size_of(out)) >= SMALLEST:
-            self._annotate(out, status)
-        return out
-
-    def _annotate(self, out: Picture, status: str) -> None:
-        """Legend above, status line below; the legend only if both find room."""
-        height = size_of(out)[1]
-        text = max(11, round(height / 40))  # pixels
-        margin = max(4, text // 2) // 2 * 2
-        if self.legend:
-            labels = (self.classes.labels[i] for i in self.visible)
-            sprite = legend_sprite(tuple((c.name, c.colour) for c in labels), text)
-            if sprite.height + 2 * margin + 2 * text <= height:
-                put(out, sprite, margin, margin)
-        if status:
-            sprite = status_sprite(status, text)
-            put(out, sprite, margin, (height - sprite.height - margin) // 2 * 2)
-
-    def _table(self, image: Picture) -> BlendTable:
-        key = (image.matrix, image.full_range) if isinstance(image, Yuv420) else ("bgr", True)
-        with self._lock:
-            if key not in self._tables:
-                self._tables[key] = blend_table(
-                    self.classes, alpha=self.alpha, like=image, visible=self.visible
-                )
-            return self._tables[key]
-
-
 def put(out: Picture, sprite: Image.Image, x: int, y: int) -> None:
     """Lay an RGBA sprite over a picture in place; x and y are even."""
+    layers = layers_of(sprite, out)
     if isinstance(out, Yuv420):
-        layers = _yuv_layers(_Key(sprite), out.matrix, out.full_range)
         layers[0].over(out.y, x, y)
         layers[1].over(out.u, x // 2, y // 2)
         layers[2].over(out.v, x // 2, y // 2)
     else:
-        _bgr_layer(_Key(sprite)).over(out, x, y)
+        layers[0].over(out, x, y)
+
+
+def layers_of(sprite: Image.Image, like: Picture) -> tuple[Layer, ...]:
+    """A sprite in the colour space of a picture: one layer for BGR, else those of Y, U and V."""
+    if isinstance(like, Yuv420):
+        return _yuv_layers(_Key(sprite), like.matrix, like.full_range)
+    return (_bgr_layer(_Key(sprite)),)
 
 
 @lru_cache(maxsize=16)

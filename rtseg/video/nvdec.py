@@ -1,0 +1,101 @@
+"""Frames that NVDEC decoded, copied out of the decoder's pool into pictures on the GPU."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
+
+import av
+from av.codec.hwaccel import HWAccel
+
+from rtseg.device import dlpack
+from rtseg.device.copying import copy_planes
+from rtseg.device.failures import translated
+from rtseg.device.memory import Form, Memory, Ring
+from rtseg.errors import DecodeError, EngineError
+from rtseg.frame import ColourMatrix, DevicePicture, Yuv420
+from rtseg.video.planes import PlaneReader, is_full_range, matrix_of
+
+cuda: Any = import_module("numba.cuda")  # it has few types
+
+FORMATS = "nv12", "p010le", "p016le"
+"""What PyAV passes on from the GPU: 4:2:0 of 8, 10 and 12 bits."""
+
+_WHAT = "taking over a decoded frame"
+
+
+class NvdecReader:
+    """A `FrameReader` whose pictures lie in a ring on the GPU, as nv12.
+
+    FFmpeg's frames are surfaces of a small pool that the decoder waits for: each is copied at once,
+    10 and 12 bits to 8, and let go when the next one comes. What FFmpeg decodes on the processor
+    after all (a size that NVDEC does not take) is given as `Yuv420`.
+
+    matrix: used instead of the file's own tag. in_flight: how many pictures may be held at a time.
+    """
+
+    def __init__(self, matrix: ColourMatrix | None, memory: Memory, in_flight: int) -> None:
+        # With software allowed a stream that NVDEC does not take shows in its first frame, instead
+        # of failing packet by packet.
+        self.hwaccel = HWAccel("cuda", device="0", allow_software_fallback=True, is_hw_owned=True)
+        self._matrix, self._memory, self._count = matrix, memory, in_flight
+        self._software = PlaneReader(matrix)
+        self._stream: Any = None
+        self._decoded: Any = None
+        self._ring: Ring | None = None
+        self._held: tuple[object, Any] | None = None
+
+    def read(self, frame: av.VideoFrame) -> Yuv420 | DevicePicture:
+        """A picture whose content is there once its event `ready` has passed.
+
+        Raises EngineError, and DecodeError for a pixel format that is none of `FORMATS`.
+        """
+        if frame.format.name != "cuda":
+            return self._software.read(frame)
+        try:
+            planes = tuple(dlpack.borrow(plane.__dlpack__()) for plane in frame.planes)
+        except NotImplementedError as exc:
+            raise DecodeError(
+                f"the pixel format changes to {frame.sw_format}, which cannot stay on the GPU; use "
+                "--decoder software"
+            ) from exc
+        colours = self._matrix or matrix_of(frame), is_full_range(frame)
+        return self.take_over(planes, *colours, owner=frame)
+
+    def take_over(
+        self, planes: tuple[Any, ...], matrix: ColourMatrix, full_range: bool, owner: object
+    ) -> DevicePicture:
+        """Copy nv12 or p010 planes on the GPU, which FFmpeg's stream is filling; `owner` keeps
+        them until that is done. Raises EngineError."""
+        height, width = planes[0].shape
+        with translated(_WHAT):
+            self._prepare(Form("nv12", int(width), int(height)))
+            assert self._ring is not None
+            picture = self._ring.lend(matrix, full_range, ready=cuda.event())
+            # FFmpeg works on the default stream of the device's primary context.
+            self._decoded.record(cuda.legacy_default_stream())
+            self._decoded.wait(self._stream)
+            copy_planes(planes, picture.planes, stream=self._stream)
+            picture.ready.record(self._stream)
+            self._let_go()
+        self._held = owner, picture.ready
+        return picture
+
+    def close(self) -> None:
+        """Give the last frame back to the decoder."""
+        with suppress(EngineError), translated(_WHAT):  # whoever needed its copy is told elsewhere
+            self._let_go()
+
+    def _prepare(self, form: Form) -> None:
+        if self._stream is None:
+            self._stream, self._decoded = cuda.stream(), cuda.event()
+        if self._ring is None or self._ring.form != form:
+            self._ring = None
+            self._ring = Ring(form, self._count, self._memory)
+
+    def _let_go(self) -> None:
+        """Drop the frame before, whose copy is long over."""
+        if self._held is not None:
+            held, self._held = self._held, None
+            held[1].synchronize()

@@ -1,0 +1,86 @@
+"""What a worker on the GPU keeps from frame to frame: its buffers and its clock."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rtseg.device.arrays import DeviceArray, Stream
+from rtseg.device.memory import Form, Memory, Surface
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Buffers:
+    """For frames of one form. Those that a run may not need are allocated when it first does.
+
+    frame, frame_host: of an upload. painted, painted_host: of a download. labels, labels_host:
+    (H, W) uint8. valid, valid_host: (1,) int32.
+    """
+
+    def __init__(self, form: Form, memory: Memory) -> None:
+        """Raises EngineError."""
+        self.form, self._memory = form, memory
+        shape = form.height, form.width
+        self.labels: DeviceArray = memory.on_device(shape, np.uint8)
+        self.labels_host: NDArray[np.uint8] = memory.on_host(shape, np.uint8)
+        self.valid: DeviceArray = memory.on_device((1,), np.int32)
+        self.valid_host: NDArray[np.int32] = memory.on_host((1,), np.int32)
+
+    @cached_property
+    def frame(self) -> Surface:
+        return Surface.on_device(self.form, self._memory)
+
+    @cached_property
+    def frame_host(self) -> Surface:
+        return Surface.on_host(self.form, self._memory)
+
+    @cached_property
+    def painted(self) -> Surface:
+        return Surface.on_device(self.form, self._memory)
+
+    @cached_property
+    def painted_host(self) -> Surface:
+        return Surface.on_host(self.form, self._memory)
+
+
+class Clock:
+    """Milliseconds between points of a stream, by events on it."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._events: list[Any] = []
+        self._names: list[str] = []
+
+    def start(self) -> None:
+        """The point that the first stage begins at."""
+        self._names.clear()
+        self._record()
+
+    def mark(self, stage: str) -> None:
+        """The point that a stage ends at, and the next one begins."""
+        self._names.append(stage)
+        self._record()
+
+    def finish(self, stage: str) -> dict[str, float]:
+        """Mark the end of the last stage, wait for it, and give the milliseconds of each."""
+        self.mark(stage)
+        points = self._events[: len(self._names) + 1]
+        points[-1].synchronize()
+        return {
+            name: float(before.elapsed_time(after))
+            for name, (before, after) in zip(self._names, pairwise(points), strict=True)
+        }
+
+    def _record(self) -> None:
+        """Record the event of the latest point; events are made once."""
+        index = len(self._names)
+        if index == len(self._events):
+            from numba import cuda
+
+            self._events.append(cuda.event())
+        self._events[index].record(self._stream)
