@@ -35,7 +35,7 @@ def build_engine(
 
     backend: a name of `BACKENDS`, or "auto": the first of them that can run here and compiles the
     model. What it passed over on the way though it should have run, and why, is in the engine's
-    `notes` (see `engine_notes`). precision: "auto" is f16 on a GPU, and what is faster on a CPU.
+    `notes`. precision: "auto" is f16 on a GPU, and what is faster on a CPU.
     streams: how many contexts run at the same time; threads: CPU threads they share, None for
     all there are.
 
@@ -56,11 +56,6 @@ def build_engine(
     return _build(backend, model, size, options)
 
 
-def engine_notes(engine: HostEngine | DeviceEngine) -> tuple[str, ...]:
-    """What the user should know of how an engine came about, a sentence each."""
-    return tuple(getattr(engine, "notes", ()))
-
-
 def _first_that_works(
     model: Model, size: tuple[int, int], options: dict[str, Any]
 ) -> HostEngine | DeviceEngine:
@@ -69,13 +64,13 @@ def _first_that_works(
     notes: list[str] = []
     for name in candidates(options["precision"]):
         try:
-            engine: Any = _build(name, model, size, options)
+            engine = _build(name, model, size, options)
         except (EngineError, ModelError) as exc:
             last = exc
             notes.append(f"{name} could not be used: {exc}")
         else:
-            engine.notes = (*notes, *engine_notes(engine))
-            return engine  # type: ignore[no-any-return]
+            engine.notes = (*notes, *engine.notes)
+            return engine
     if len(notes) == 1:
         raise last
     raise EngineError("no backend could be used; " + "; ".join(notes)) from last

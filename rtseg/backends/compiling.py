@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from rtseg.backends.trt_progress import Progress
     from rtseg.model import Model
 
-CACHED = "cached"
-"""What `compile_job` gives as the reason where it built nothing."""
-
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -45,7 +42,7 @@ def key_of(job: Job) -> PlanKey:
 def compile_job(
     job: Job, cache: PlanCache, *, progress: Progress | None = None, rebuild: bool = False
 ) -> str:
-    """Build and keep the plan of a job unless that was done before; why, or `CACHED`.
+    """Build and keep the plan of a job unless that was done before; why, or `plan_use.CACHED`.
 
     progress is told of by TensorRT alone. Raises EngineError; then no plan is kept.
     """
@@ -55,13 +52,13 @@ def compile_job(
         _, why = tensorrt.compile_plan(
             job.model, job.size, job.options, cache=cache, progress=progress, rebuild=rebuild
         )
-        return CACHED if why == tensorrt.CACHED else why
+        return why
     from rtseg.backends import torch_tensorrt
 
     _, why = torch_tensorrt.compile_program(
         job.model, job.size, job.options, cache=cache, rebuild=rebuild
     )
-    return CACHED if why == torch_tensorrt.CACHED else why
+    return why
 
 
 def adopt(job: Job, path: Path, cache: PlanCache, *, trust: bool) -> Path:

@@ -14,18 +14,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rtseg.backends.available import pick_precision
+from rtseg.backends.plan_use import CACHED, engine_of_plan, told
 from rtseg.backends.plans import BuildOptions, PlanCache, PlanKey, model_sha256
 from rtseg.backends.trt_engine import TensorRtEngine
 from rtseg.backends.trt_module import load_module
 from rtseg.device.graph import driver_call
-from rtseg.errors import EngineError
 
 if TYPE_CHECKING:
     from rtseg.backends.trt_progress import Progress
     from rtseg.model import Model
-
-CACHED = "cached"
-"""The reason `compile_plan` gives for a plan that it did not build."""
 
 
 def build(
@@ -48,36 +45,16 @@ def build(
     trt = load_module()
     pick_precision(precision, (TensorRtEngine.precision,), "TensorRT")
     options, cache = options or BuildOptions(), cache or PlanCache()
-    engine = partial(
-        _engine, trt, model=model, size=size, cuda_graph=options.cuda_graph, cache=cache
-    )
-    plan, reason = compile_plan(model, size, options, cache=cache, progress=progress)
-    try:
-        return engine(plan, reason)
-    except EngineError as exc:  # a kept plan can fit its record and not load on a changed driver
-        if reason != CACHED:
-            raise
-        reason = f"the kept one cannot be used: {exc}"
-    plan, _ = compile_plan(model, size, options, cache=cache, progress=progress, rebuild=True)
-    return engine(plan, reason)
+    compiled = partial(compile_plan, model, size, options, cache=cache, progress=progress)
 
+    def load(plan: bytes, reason: str) -> TensorRtEngine:
+        return TensorRtEngine(
+            trt, plan, model, size,
+            device=_device_name(), cuda_graph=options.cuda_graph,
+            notes=(*told("tensorrt", reason), *cache.notes),
+        )  # fmt: skip
 
-def _engine(
-    trt: Any,
-    plan: bytes,
-    reason: str,
-    *,
-    model: Model,
-    size: tuple[int, int],
-    cuda_graph: bool,
-    cache: PlanCache,
-) -> TensorRtEngine:
-    """The engine of a plan, with notes on what the user did not ask for."""
-    notes = () if reason == CACHED else (f"tensorrt: built now ({reason})",)
-    return TensorRtEngine(
-        trt, plan, model, size,
-        device=_device_name(), cuda_graph=cuda_graph, notes=(*notes, *cache.notes),
-    )  # fmt: skip
+    return engine_of_plan(lambda rebuild: compiled(rebuild=rebuild), load)
 
 
 def compile_plan(

@@ -23,15 +23,13 @@ from torch import Tensor
 
 from rtseg.backends import available
 from rtseg.backends.onnx_module import module_of
+from rtseg.backends.plan_use import CACHED, engine_of_plan, told
 from rtseg.backends.plans import BuildOptions, PlanCache, PlanKey, model_sha256
 from rtseg.backends.torch_cuda import CudaEngine, Forward, check_device, first_line, translated
 from rtseg.errors import EngineError
 
 if TYPE_CHECKING:
     from rtseg.model import Model
-
-CACHED = "cached"
-"""The reason `compile_program` gives for a program that it did not build."""
 
 _DEVICE = "cuda"
 
@@ -54,9 +52,13 @@ def build(
     del streams, threads
     available.pick_precision(precision, ("f16",), "torch-TensorRT")
     options, cache = options or BuildOptions(), cache or PlanCache()
-    program, reason = compile_program(model, size, options, cache=cache)
-    notes = () if reason == CACHED else (f"torch-tensorrt: compiled now ({reason})",)
-    return engine_of(program, size, options, (*notes, *cache.notes))
+
+    def load(program: bytes, reason: str) -> CudaEngine:
+        return engine_of(program, size, options, (*told("torch-tensorrt", reason), *cache.notes))
+
+    return engine_of_plan(
+        lambda rebuild: compile_program(model, size, options, cache=cache, rebuild=rebuild), load
+    )
 
 
 def compile_program(

@@ -101,7 +101,8 @@ def _compile(job: Job, plan: Path | None, *, rebuild: bool, trust: bool) -> None
 
 def _build(job: Job, cache: PlanCache, *, rebuild: bool) -> str:
     """Build it if need be; a sentence on that."""
-    from rtseg.backends.compiling import CACHED, compile_job
+    from rtseg.backends.compiling import compile_job
+    from rtseg.backends.plan_use import CACHED
     from rtseg.cli.compile_report import progress_bars
 
     size = f"{job.size[0]}x{job.size[1]}"

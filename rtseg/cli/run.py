@@ -146,7 +146,6 @@ def default_output(source: str) -> Path:
 
 def execute(job: Job, *, quiet: bool) -> int:
     """Run a job and report on it; the exit code. Nothing is written before all is checked."""
-    from rtseg.backends import engine_notes
     from rtseg.cli.report import Report, preparing
     from rtseg.pipeline import Pipeline, painter
     from rtseg.video.sources import open_source
@@ -168,7 +167,7 @@ def execute(job: Job, *, quiet: bool) -> int:
         report.follow(pipeline.meter)
         with stopping_on_signals(pipeline) as signals:
             summary = pipeline.run(on_frame=report.frame)
-    notes = [*engine_notes(engine), *source.notes]
+    notes = [*engine.notes, *source.notes]
     notes += [note for sink in sinks for note in sink.notes]
     outputs = [p for p in (job.output, job.masks, job.jsonl) if p and p.exists()]
     report.finish(summary, notes, outputs if summary.written else ())

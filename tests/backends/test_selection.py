@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rtseg import backends
-from rtseg.backends import BACKENDS, available, build_engine, engine_notes
+from rtseg.backends import BACKENDS, available, build_engine
 from rtseg.errors import EngineError, InputError, ModelError
 from rtseg.model import Model
 
@@ -120,7 +120,7 @@ class Stage:
             self.called.append(name)
             if name in self.fails:
                 raise self.fails[name]
-            return SimpleNamespace(name=name)
+            return SimpleNamespace(name=name, notes=())
 
         return SimpleNamespace(build=build)
 
@@ -139,7 +139,7 @@ def stage(monkeypatch, machine) -> Callable[..., Stage]:
 def test_the_first_one_is_built(stage, model: Model) -> None:
     made = stage()
     engine = build_engine(model, SIZE)
-    assert (engine.name, engine_notes(engine), made.called) == ("tensorrt", (), ["tensorrt"])
+    assert (engine.name, engine.notes, made.called) == ("tensorrt", (), ["tensorrt"])
 
 
 def test_auto_goes_on_and_says_why(stage, model: Model) -> None:
@@ -148,7 +148,7 @@ def test_auto_goes_on_and_says_why(stage, model: Model) -> None:
     )
     engine = build_engine(model, SIZE)
     assert engine.name == "torch"
-    assert engine_notes(engine) == (
+    assert engine.notes == (
         "tensorrt could not be used: out of memory",
         "torch-tensorrt could not be used: no such operator",
     )

@@ -12,6 +12,7 @@ import pytest
 from trt_machine import Machine, layer
 
 from rtseg.backends import tensorrt
+from rtseg.backends.plan_use import CACHED
 from rtseg.backends.plans import BuildOptions, PlanCache
 from rtseg.device import driver
 from rtseg.errors import EngineError
@@ -78,7 +79,7 @@ def test_the_input_is_fixed_and_typed(machine: Machine, cache: PlanCache) -> Non
 def test_a_kept_plan_is_not_built_again(machine: Machine, cache: PlanCache) -> None:
     compiled(machine, cache)
     machine.calls.clear()
-    assert compiled(machine, cache) == (b"plan 10.16.1.11", tensorrt.CACHED)
+    assert compiled(machine, cache) == (b"plan 10.16.1.11", CACHED)
     assert "build_serialized_network" not in machine.calls
     _, reason = compiled(machine, cache, rebuild=True)
     assert reason == "asked for"

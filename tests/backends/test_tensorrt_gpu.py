@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from rtseg.backends import parity, tensorrt
+from rtseg.backends.plan_use import CACHED
 from rtseg.backends.plans import BuildOptions, PlanCache
 from rtseg.backends.trt_context import run_once
 from rtseg.device import driver
@@ -118,7 +119,7 @@ def test_the_plan_is_kept_with_its_proof(engine: Any, cache: PlanCache) -> None:
         Model.load("dilanet-m"), SIZE, BuildOptions(), cache=cache
     )  # fmt: skip
     assert plan
-    assert reason == tensorrt.CACHED
+    assert reason == CACHED
 
 
 def test_graph_and_plain_enqueue_give_the_same(engine: Any) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from rtseg.backends import build_engine, engine_notes, torch_cuda  # noqa: E402
+from rtseg.backends import build_engine, torch_cuda  # noqa: E402
 from rtseg.backends.torch_cuda import CudaContext, CudaEngine  # noqa: E402
 from rtseg.errors import EngineError  # noqa: E402
 from rtseg.model import Model  # noqa: E402
@@ -114,7 +114,7 @@ def test_a_refused_capture_is_said_and_the_operators_run(cuda: Cuda) -> None:
     engine = CudaEngine("torch", lambda: Network(cuda), SIZE)
     context = engine.device_context()
     assert context.graph_refused == "operation not permitted"
-    assert engine_notes(engine) == ("torch: no CUDA graph, so slower (operation not permitted)",)
+    assert engine.notes == ("torch: no CUDA graph, so slower (operation not permitted)",)
     context.input[:] = 2
     context.run()
     assert (context.logits == 2).all()

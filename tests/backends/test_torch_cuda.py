@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 from torch_gpu import require_gpu  # noqa: E402
 
-from rtseg.backends import build_engine, engine_notes, parity  # noqa: E402
+from rtseg.backends import build_engine, parity  # noqa: E402
 from rtseg.backends.torch import build  # noqa: E402
 from rtseg.backends.torch_cuda import _best_algorithms, first_line, translated  # noqa: E402
 from rtseg.errors import EngineError  # noqa: E402
@@ -123,7 +123,7 @@ def test_what_it_is_and_where_its_memory_lies(engine) -> None:
 
 @pytest.mark.gpu
 def test_inference_is_one_graph_and_gives_what_the_operators_give(engine, model: Model) -> None:
-    assert engine_notes(engine) == ()
+    assert engine.notes == ()
     context = engine.device_context()
     assert context.graph_refused is None
     from rtseg.backends.torch_cuda import CudaContext

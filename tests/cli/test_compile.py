@@ -15,6 +15,7 @@ import pytest
 from rich.console import Console
 
 from rtseg.backends import available, compiling, tensorrt, trt_module
+from rtseg.backends.plan_use import CACHED
 from rtseg.backends.plans import BuildOptions, PlanCache, PlanKey, model_sha256
 from rtseg.cli import compile_report
 from rtseg.device import driver
@@ -62,7 +63,7 @@ def builder(monkeypatch) -> list[bool]:
         with cache.building(key):
             found = cache.get(key)
             if found.data is not None and not rebuild:
-                return found.data, tensorrt.CACHED
+                return found.data, CACHED
             progress("Building engine", 1, 1)
             facts = {"agreement": 0.99934, "frames": 4, "f16_convolutions": 41}
             cache.put(key, b"plan" * 500_000, {"build_seconds": 41.3, **facts})
