@@ -32,15 +32,14 @@ from onnx.reference import ReferenceEvaluator
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-POINTWISE = frozenset(
-    "Add Sub Mul Div Pow Relu LeakyRelu PRelu Elu Clip Sigmoid HardSigmoid HardSwish Tanh Erf Gelu "
-    "Sqrt Exp Neg Abs Min Max Cast Equal Greater GreaterOrEqual Less LessOrEqual And Or Not Where "
-    "BatchNormalization".split()
-)
-"""Operators that engines fuse to a neighbour."""
-
-VIEWS = frozenset("Concat Expand Flatten Identity Reshape Slice Split Squeeze Unsqueeze".split())
-"""Operators that move nothing."""
+_POINTWISE = """
+    Abs Add And BatchNormalization Cast Clip Div Elu Equal Erf Exp Gelu Greater GreaterOrEqual
+    HardSigmoid HardSwish LeakyRelu Less LessOrEqual Max Min Mul Neg Not Or Pow PRelu Relu Sigmoid
+    Sqrt Sub Tanh Where
+"""
+_VIEWS = "Concat Expand Flatten Identity Reshape Slice Split Squeeze Unsqueeze"
+POINTWISE, VIEWS = frozenset(_POINTWISE.split()), frozenset(_VIEWS.split())
+_FIRST_ONLY = frozenset(("Clip", "Pad", "Resize"))  # the others are scales, sizes and limits
 
 
 class Rates(NamedTuple):
@@ -198,7 +197,8 @@ class _Counting:
 
     def add(self, node: onnx.NodeProto) -> None:
         """A layer of its own, a part of the one before, or nothing."""
-        operands = [n for n in node.input if n and not self._says_how(n)]
+        data = node.input[:1] if node.op_type in _FIRST_ONLY else node.input
+        operands = [n for n in data if n and not self._says_how(n)]
         if node.op_type in VIEWS:
             if node.op_type == "Expand":
                 self._expanded[node.output[0]] = node.input[0]
