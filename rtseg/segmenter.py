@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rtseg.backends.base import DeviceEngine, HostEngine
+    from rtseg.backends.plan_key import BuildOptions
+    from rtseg.backends.trt_progress import Progress
 
 
 DEVICE_STREAMS = 3
@@ -33,7 +35,7 @@ class Segmenter(Closing):
     model: a shipped model's name, a model file, or a loaded `Model`.
     size: network input (width, height), multiples of the model's stride; by default the aspect
         ratio of the first frame at about the pixel count the model was trained for.
-    backend, precision: see `rtseg.backends.build_engine`.
+    backend, precision, options: see `rtseg.backends.build_engine`.
     streams: how many workers run at the same time, for a pipeline; at most `DEVICE_STREAMS` once
         the engine is one on a GPU. threads: CPU threads in all.
     memory: counts what the workers have allocated on the GPU.
@@ -49,6 +51,7 @@ class Segmenter(Closing):
         size: tuple[int, int] | None = None,
         backend: str = "auto",
         precision: Precision = "auto",
+        options: BuildOptions | None = None,
         streams: int = 1,
         threads: int | None = None,
     ) -> None:
@@ -57,7 +60,8 @@ class Segmenter(Closing):
         self.streams = streams
         self.memory = Memory()
         self._options: dict[str, Any] = {
-            "backend": backend, "precision": precision, "streams": streams, "threads": threads
+            "backend": backend, "precision": precision, "options": options, "streams": streams,
+            "threads": threads,
         }  # fmt: skip
         self._lock = threading.Lock()
         self._engine: HostEngine | DeviceEngine | None = None
@@ -80,15 +84,24 @@ class Segmenter(Closing):
             for frame in frames:
                 yield frame, self(frame)
 
-    def engine(self, width: int, height: int) -> HostEngine | DeviceEngine:
+    def engine(
+        self,
+        width: int,
+        height: int,
+        *,
+        progress: Progress | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> HostEngine | DeviceEngine:
         """The engine, compiled with all kernels if none is yet, for sources of that size.
 
-        Raises EngineError.
+        progress, say: see `rtseg.backends.build_engine`. Raises EngineError.
         """
         with self._lock:
             if self._engine is None:
                 self.size = self.size or self.model.input_size(width, height)
-                engine = build_engine(self.model, self.size, **self._options)
+                engine = build_engine(
+                    self.model, self.size, progress=progress, say=say, **self._options
+                )
                 compile_kernels(engine)
                 if on_device(engine):
                     self.streams = min(self.streams, DEVICE_STREAMS)

@@ -7,12 +7,12 @@ the process. Packages are only looked for, so that choosing OpenVINO never impor
 from __future__ import annotations
 
 import re
-from importlib import metadata
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
 
 from rtseg.backends import BACKENDS, torch_pairs
+from rtseg.backends.installed import kernels_too_new, tensorrt_too_new, tensorrt_version, version
 from rtseg.backends.trt_module import check_version
 from rtseg.device import driver
 from rtseg.errors import EngineError
@@ -28,9 +28,6 @@ PRECISIONS: dict[str, tuple[str, ...]] = {
 PREFERRED = tuple(BACKENDS)
 """In the order in which `auto` tries them."""
 
-_TENSORRT = ("tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-cu13-bindings")
-"""Distributions that bring the module `tensorrt`."""
-
 
 def missing(backend: str) -> str | None:
     """Why a backend of `BACKENDS` cannot run here at all; None if it can."""
@@ -44,7 +41,7 @@ def missing(backend: str) -> str | None:
 
 def gpu_missing() -> str | None:
     """Why no GPU engine can run here, whichever: no GPU, or no kernels for it; None if it can."""
-    return driver.missing() or _absent("numba_cuda", "rtseg[cuda]")
+    return driver.missing() or _absent("numba_cuda", "rtseg[cuda]") or kernels_too_new()
 
 
 def torch_gpu_missing() -> str | None:
@@ -84,21 +81,6 @@ def pick_precision(asked: str, possible: tuple[str, ...], backend: str) -> str:
     return asked
 
 
-def version(*distributions: str) -> str | None:
-    """The version of the first of these packages that is installed."""
-    for name in distributions:
-        try:
-            return metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return None
-
-
-def tensorrt_version() -> str | None:
-    """TensorRT's, whichever of its packages it came with."""
-    return version(*_TENSORRT)
-
-
 def _unwanted(backend: str, precision: str) -> str | None:
     """Why `auto` does not take a backend that could run."""
     on_cpu = torch_gpu_missing() if backend == "torch" else None
@@ -123,21 +105,22 @@ def _spec(module: str) -> ModuleSpec | None:
 
 
 def _tensorrt() -> str | None:
-    found = tensorrt_version()
-    if found is None:
-        return _absent("tensorrt", "rtseg[tensorrt]")
+    absent, found = _absent("tensorrt", "rtseg[tensorrt]"), tensorrt_version()
+    if absent or found is None:
+        return absent
     try:
         check_version(found)
     except EngineError as exc:
         return str(exc)
-    return None
+    return tensorrt_too_new()
 
 
 def _torch_tensorrt() -> str | None:
     found = version("torch-tensorrt")
     if found is None:
         return _absent("torch_tensorrt", "rtseg[torch-tensorrt]")
-    return torch_pairs.mismatch(found, version("torch"), tensorrt_version())
+    wrong = torch_pairs.mismatch(found, version("torch"), tensorrt_version())
+    return wrong or tensorrt_too_new()
 
 
 def _cpu_torch() -> str | None:

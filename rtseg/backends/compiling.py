@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rtseg.backends.plan_key import BuildOptions, Kind, PlanKey
 
 if TYPE_CHECKING:
-    from rtseg.backends.base import DeviceEngine
     from rtseg.backends.plan_cache import PlanCache
     from rtseg.backends.trt_progress import Progress
     from rtseg.model import Model
@@ -64,30 +64,21 @@ def compile_job(
 def adopt(job: Job, path: Path, cache: PlanCache, *, trust: bool) -> Path:
     """Take a plan over that was built elsewhere, if it loads and passes the parity gate.
 
-    That its convolutions are FP16 is not proved: few builders leave in what the inspector needs.
-    Raises InputError without `trust`, EngineError if the plan is not one for this machine and job.
+    That its convolutions are FP16 is proved only where its builder left in what the inspector
+    needs; its record says so. Raises InputError without `trust`, EngineError if the plan is not one
+    for this machine and job.
     """
     key = key_of(job)
-    return cache.import_plan(path, key, trust=trust, check=lambda data: _compared(job, data))
+    check = partial(_checked, job, key, cache)
+    return cache.import_plan(path, key, trust=trust, check=check)
 
 
-def _compared(job: Job, data: bytes) -> Mapping[str, object]:
-    from rtseg.backends import parity
-    from rtseg.backends.trt_context import run_once
-
-    engine = _engine(job, data)
-    try:
-        return asdict(parity.check(run_once(engine), job.model, job.size))
-    finally:
-        engine.close()
-
-
-def _engine(job: Job, data: bytes) -> DeviceEngine:
+def _checked(job: Job, key: PlanKey, cache: PlanCache, data: bytes) -> Mapping[str, object]:
     if job.kind == "tensorrt":
-        from rtseg.backends.trt_engine import TensorRtEngine
+        from rtseg.backends import tensorrt
         from rtseg.backends.trt_module import load_module
 
-        return TensorRtEngine(load_module(), data, job.model, job.size, cuda_graph=False)
-    from rtseg.backends.torch_tensorrt import engine_of
+        return tensorrt.checked(load_module(), data, job.model, key, cache, foreign=True)
+    from rtseg.backends import torch_tensorrt
 
-    return engine_of(data, job.size, BuildOptions(cuda_graph=False))
+    return torch_tensorrt.checked(data, job.model, key)

@@ -39,11 +39,7 @@ def _spread(node: Node) -> tuple[list[int], list[int], int]:
 
 def _conv(node: Node) -> Run:
     before, padding = _padding(node)
-    stride, dilation, groups = (
-        _pair(node, "strides"),
-        _pair(node, "dilations"),
-        node.get("group", 1),
-    )
+    stride, dilation, groups = _spread(node)
 
     def run(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         x = before(x) if before else x
@@ -56,11 +52,7 @@ def _conv_transpose(node: Node) -> Run:
     before, padding = _padding(node)
     if before or node.get("output_shape"):
         raise node.refused("pads of different sides, or output_shape; expected equal pads")
-    stride, dilation, groups = (
-        _pair(node, "strides"),
-        _pair(node, "dilations"),
-        node.get("group", 1),
-    )
+    stride, dilation, groups = _spread(node)
     extra = [int(v) for v in node.get("output_padding", [0, 0])]
 
     def run(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

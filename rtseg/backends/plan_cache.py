@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
@@ -12,7 +13,16 @@ from typing import NamedTuple, TypeAlias
 from rtseg.backends.build_lock import hold
 from rtseg.backends.plan_cleaning import clean
 from rtseg.backends.plan_key import PlanKey, differences
-from rtseg.backends.plan_names import LOCK, PLAN, RECORD, TIMING, own_files
+from rtseg.backends.plan_names import (
+    LAYERS,
+    LOCK,
+    PLAN,
+    RECORD,
+    REFUSED,
+    TIMING,
+    ending,
+    own_files,
+)
 from rtseg.backends.plan_record import (
     Entry,
     NoPlan,
@@ -39,7 +49,7 @@ class PlanCache:
     """The plans in a folder, by default the user's (see `private_folder.plan_folder`).
 
     say: is told what the user should know: that a plan could not be kept, that another process is
-    waited for. notes: all that was said.
+    waited for. notes: all that was said, but for what `tell` was given.
 
     Nothing is touched before the first call. `get`, `put` and all other methods that look into the
     folder raise InputError if another user could have written to it.
@@ -114,6 +124,32 @@ class PlanCache:
         except (OSError, InputError) as exc:
             self._note(f"the builder's timings are not kept in {self.folder}: {_text(exc)}")
 
+    def put_layers(self, key: PlanKey, information: str) -> Path | None:
+        """Keep the inspector's JSON of an engine that is refused; its path, None if that fails."""
+        return self._put_beside(key, LAYERS, information)
+
+    def refuse(self, key: PlanKey, reason: str) -> None:
+        """Keep what a check found against the engine of that key, until `put` or `clean`."""
+        self._put_beside(
+            key, REFUSED, json.dumps({"reason": reason, "date": f"{datetime.now():%Y-%m-%d}"})
+        )
+
+    def refusal(self, key: PlanKey) -> str | None:
+        """What a check found in an earlier build, with its date and what to do; None if nothing."""
+        try:
+            found = json.loads(self.path(key).with_suffix(REFUSED).read_bytes())
+            return (
+                f"{found['reason']}; found on {found['date']}: `rtseg compile RECIPE.toml "
+                "--rebuild` tries again"
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def tell(self, text: str) -> None:
+        """Say what matters now and not afterwards."""
+        if self._say is not None:
+            self._say(text)
+
     @contextmanager
     def building(self, key: PlanKey) -> Iterator[None]:
         """One build at a time with this library on this device, over all processes.
@@ -140,7 +176,7 @@ class PlanCache:
 
     def entries(self) -> list[Entry]:
         """All plans, the newest first; those without a record come last."""
-        files = [path for path in own_files(self.folder) if path.suffix in (PLAN, RECORD)]
+        files = [path for path in own_files(self.folder) if ending(path) in (PLAN, RECORD)]
         plans = {path.with_suffix(PLAN) for path in files}
         found = map(read_entry, sorted(plans))
         oldest = datetime.min.replace(tzinfo=UTC)
@@ -157,7 +193,8 @@ class PlanCache:
         plan = self.path(key)
         try:
             make_private(self.folder)
-            plan.with_suffix(RECORD).unlink(missing_ok=True)  # it must not outlive its plan
+            for suffix in (RECORD, LAYERS, REFUSED):  # they must not outlive their plan
+                plan.with_suffix(suffix).unlink(missing_ok=True)
             with _removed_on_failure(plan):
                 write_durably(plan, data)
                 write_durably(plan.with_suffix(RECORD), record.model_dump_json(indent=2).encode())
@@ -165,6 +202,16 @@ class PlanCache:
             self._note(f"the plan is not kept in {self.folder}: {_text(exc)}")
             return None
         return plan
+
+    def _put_beside(self, key: PlanKey, suffix: str, text: str) -> Path | None:
+        """The path of a file beside the plan; None if it cannot be written."""
+        path = self.path(key).with_suffix(suffix)
+        try:
+            make_private(self.folder)
+            write_durably(path, text.encode())
+        except (OSError, InputError):
+            return None
+        return path
 
     def _why_none(self, key: PlanKey) -> str:
         """What is different about the most similar plan of that model and size."""
@@ -177,7 +224,7 @@ class PlanCache:
         """Records of plans of the same kind, model and size."""
         for path in own_files(self.folder):
             with suppress(Unusable):
-                record = read_record(path.with_suffix(PLAN)) if path.suffix == RECORD else None
+                record = read_record(path.with_suffix(PLAN)) if ending(path) == RECORD else None
                 if record and record.key.subject() == key.subject():
                     yield record
 
@@ -186,8 +233,7 @@ class PlanCache:
 
     def _note(self, text: str) -> None:
         self.notes.append(text)
-        if self._say is not None:
-            self._say(text)
+        self.tell(text)
 
 
 _WAITING = "another process is building for this device; waiting for it"

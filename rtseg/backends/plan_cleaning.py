@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from rtseg.backends.build_lock import hold
-from rtseg.backends.plan_names import LOCK, PLAN, RECORD, own_files
+from rtseg.backends.plan_names import LAYERS, LOCK, PLAN, RECORD, REFUSED, ending, own_files
 from rtseg.backends.plan_record import read_entry
 from rtseg.backends.private_folder import TEMPORARY
 from rtseg.errors import InputError, OutputError
@@ -31,9 +31,9 @@ def clean(folder: Path, *, everything: bool) -> list[Path]:
 
 def _is_dead(path: Path) -> bool:
     """Whether a file of the cache is of no more use."""
-    if path.suffix in (PLAN, RECORD):
+    if ending(path) in (PLAN, RECORD):
         return not read_entry(path.with_suffix(PLAN)).usable
-    return path.suffix == TEMPORARY
+    return ending(path) in (LAYERS, REFUSED) or path.suffix == TEMPORARY
 
 
 def _lock(stack: ExitStack, path: Path) -> None:

@@ -59,7 +59,10 @@ class PlanKey:
     options: BuildOptions
 
     def digest(self) -> str:
-        """SHA-256 over all components and the schema, 64 hexadecimal digits."""
+        """SHA-256 over all components and the schema, 64 hexadecimal digits.
+
+        Whether it runs as a CUDA graph is left out: the plan is the same.
+        """
         return _sha256(_values(self))
 
     def subject(self) -> tuple[Kind, str, tuple[int, int]]:
@@ -89,10 +92,10 @@ def differences(old: PlanKey, new: PlanKey) -> list[str]:
 
 
 def _option_differences(old: BuildOptions, new: BuildOptions) -> list[str]:
-    wanted = new.model_dump()
+    wanted = _built_with(new)
     return [
         f"built with {name} = {value}, wanted is {wanted[name]}"
-        for name, value in old.model_dump().items()
+        for name, value in _built_with(old).items()
         if value != wanted[name]
     ]
 
@@ -110,7 +113,12 @@ def _phrase(name: str, old: Any, new: Any, title: str) -> str:
 
 def _values(key: PlanKey) -> dict[str, Any]:
     values = {field.name: getattr(key, field.name) for field in fields(key)}
-    return values | {"options": key.options.model_dump(), "schema": SCHEMA}
+    return values | {"options": _built_with(key.options), "schema": SCHEMA}
+
+
+def _built_with(options: BuildOptions) -> dict[str, Any]:
+    """The options that the builder is given: a plan can be run with a CUDA graph and without."""
+    return options.model_dump(exclude={"cuda_graph"})
 
 
 def _sha256(values: dict[str, Any]) -> str:

@@ -14,7 +14,20 @@ PLAN, RECORD = ".plan", ".json"
 TIMING, LOCK = ".timing", ".lock"
 """The builder's timings and the lock on building, named by the digest of builder and device."""
 
-_OWN = re.compile(rf"[0-9a-f]{{64}}({PLAN}|{RECORD}|{TIMING}|{LOCK})(\..*{TEMPORARY})?")
+LAYERS = ".layers.json"
+"""What the inspector says of an engine whose precision could not be proved."""
+
+REFUSED = ".refused"
+"""What a check found against an engine, so that it is not built again and again."""
+
+_DIGITS = 64
+_ENDINGS = "|".join(map(re.escape, (PLAN, RECORD, TIMING, LOCK, LAYERS, REFUSED)))
+_OWN = re.compile(rf"[0-9a-f]{{{_DIGITS}}}({_ENDINGS})(\..*{TEMPORARY})?")
+
+
+def ending(path: Path) -> str:
+    """What stands behind the digest in the name of one of `own_files`, such as `PLAN`."""
+    return path.name[_DIGITS:]
 
 
 def own_files(folder: Path) -> list[Path]:

@@ -4,6 +4,7 @@
     plan_record.py    the record beside a plan     plan_names.py     which files are the cache's
     private_folder.py that nobody else writes      plan_cleaning.py  removing them
     build_lock.py     one build at a time          parity.py         the gate before one is kept
+    plan_use.py       from a plan to an engine
 
 A plan is valid for one version of the library, one kind of GPU and one operating system, and
 loading it runs native code from it. So each is kept under all it depends on, with the hash of its

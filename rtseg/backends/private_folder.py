@@ -20,10 +20,14 @@ TEMPORARY = ".tmp"
 """How names of files end that are being written."""
 
 
+class UnsafeFolderError(InputError):
+    """The folder for plans must not be used, or there is none."""
+
+
 def plan_folder() -> Path:
     """Where plans are kept: $RTSEG_PLANS, else rtseg/plans in $XDG_CACHE_HOME or ~/.cache.
 
-    Raises InputError if there is no home folder and no variable says where to look.
+    Raises UnsafeFolderError if there is no home folder and no variable says where to look.
     """
     if chosen := os.environ.get(VARIABLE):
         return Path(chosen).absolute()
@@ -33,13 +37,13 @@ def plan_folder() -> Path:
     try:
         return Path.home() / ".cache" / "rtseg" / "plans"
     except RuntimeError as exc:
-        raise InputError(f"no home folder to keep plans in ({exc}); set {VARIABLE}") from exc
+        raise UnsafeFolderError(f"no home folder to keep plans in ({exc}); set {VARIABLE}") from exc
 
 
 def is_private(folder: Path) -> bool:
     """True if the folder is there and the user's alone; False if there is none to be seen.
 
-    Raises InputError if another user owns it or may write to it.
+    Raises UnsafeFolderError if another user owns it or may write to it.
     """
     try:
         found = folder.stat()
@@ -48,12 +52,12 @@ def is_private(folder: Path) -> bool:
     if not stat.S_ISDIR(found.st_mode):
         return False
     if found.st_uid != os.geteuid():
-        raise InputError(
+        raise UnsafeFolderError(
             f"the plans in {folder} belong to user {found.st_uid}, not to you ({os.geteuid()}), "
             f"and loading a plan runs its code; set {VARIABLE} to a folder of your own"
         )
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise InputError(
+        raise UnsafeFolderError(
             f"others may write to {folder} (mode {stat.S_IMODE(found.st_mode):04o}), and loading a "
             f"plan runs its code; chmod 700 it if you trust what is in it, or set {VARIABLE}"
         )
@@ -61,7 +65,7 @@ def is_private(folder: Path) -> bool:
 
 
 def make_private(folder: Path) -> None:
-    """Make the folder with mode 0700 if it is not there. Raises OSError, InputError."""
+    """Make the folder with mode 0700 if it is not there. Raises OSError, UnsafeFolderError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     is_private(folder)
 

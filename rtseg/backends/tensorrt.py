@@ -8,23 +8,31 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rtseg.backends.available import pick_precision
-from rtseg.backends.plan_use import CACHED, engine_of_plan, told
+from rtseg.backends.plan_use import (
+    UnfitError,
+    engine_of_plan,
+    kept_or_built,
+    needing_a_folder,
+    told,
+)
 from rtseg.backends.plans import BuildOptions, PlanCache, PlanKey, model_sha256
+from rtseg.backends.trt_context import run_once, start_cuda
 from rtseg.backends.trt_engine import TensorRtEngine
 from rtseg.backends.trt_module import load_module
-from rtseg.device.graph import driver_call
+from rtseg.device import driver, failures
 
 if TYPE_CHECKING:
     from rtseg.backends.trt_progress import Progress
     from rtseg.model import Model
 
 
+@needing_a_folder()
 def build(
     model: Model,
     size: tuple[int, int],
@@ -35,16 +43,18 @@ def build(
     options: BuildOptions | None = None,
     cache: PlanCache | None = None,
     progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> TensorRtEngine:
     """The engine for inputs of `size` (width, height), from the cache or built now.
 
     streams, threads: not needed here; each worker makes its own context. options: by default those
-    of `BuildOptions()`; cache: by default the user's. Raises EngineError.
+    of `BuildOptions()`; cache: by default the user's, which tells `say` what it does. Raises
+    EngineError.
     """
     del streams, threads
     trt = load_module()
     pick_precision(precision, (TensorRtEngine.precision,), "TensorRT")
-    options, cache = options or BuildOptions(), cache or PlanCache()
+    options, cache = options or BuildOptions(), cache or PlanCache(say=say)
     compiled = partial(compile_plan, model, size, options, cache=cache, progress=progress)
 
     def load(plan: bytes, reason: str) -> TensorRtEngine:
@@ -74,57 +84,63 @@ def compile_plan(
     """
     trt = load_module()
     key = plan_key(trt, model, size, options)
-    with cache.building(key):
-        found = cache.get(key)
-        if found.data is not None and not rebuild:
-            return found.data, CACHED
-        plan = _built(trt, model, size, key, cache, progress)
-        return plan, "asked for" if found.data is not None else found.reason
+    build = partial(_built, trt, model, key, cache, progress)
+    return kept_or_built(cache, key, build, rebuild=rebuild)
 
 
 def _built(
-    trt: Any,
-    model: Model,
-    size: tuple[int, int],
-    key: PlanKey,
-    cache: PlanCache,
-    progress: Progress | None,
+    trt: Any, model: Model, key: PlanKey, cache: PlanCache, progress: Progress | None
 ) -> bytes:
     """A new plan, in the cache if and only if it passed both checks."""
     from rtseg.backends.trt_build import build_plan
 
     start = time.perf_counter()
     plan, timing = build_plan(
-        trt, model, size, key.options, timing=cache.timing(key), progress=progress
+        trt, model, key.size, key.options, timing=cache.timing(key), progress=progress
     )
     cache.put_timing(key, timing)
     seconds = round(time.perf_counter() - start, 1)
-    cache.put(
-        key, plan, {"build_seconds": seconds, **_checked(trt, plan, model, size, key.options)}
-    )
+    cache.put(key, plan, {"build_seconds": seconds, **checked(trt, plan, model, key, cache)})
     return plan
 
 
-def _checked(
-    trt: Any, plan: bytes, model: Model, size: tuple[int, int], options: BuildOptions
+def checked(
+    trt: Any, plan: bytes, model: Model, key: PlanKey, cache: PlanCache, *, foreign: bool = False
 ) -> dict[str, object]:
-    """What the checks of a plan found. Raises EngineError if one fails."""
-    from rtseg.backends import parity
-    from rtseg.backends.trt_context import run_once
-    from rtseg.backends.trt_precision import convolution_nodes, prove_half
+    """What the checks of a plan found, for its record. Raises EngineError if one fails.
 
-    engine = TensorRtEngine(trt, plan, model, size, cuda_graph=options.cuda_graph)
+    foreign: it was built elsewhere, and need not let the inspector tell its types.
+    """
+    from rtseg.backends import parity
+
+    engine = TensorRtEngine(trt, plan, model, key.size, cuda_graph=key.options.cuda_graph)
     try:
-        convolutions = prove_half(engine.information(), convolution_nodes(model))
-        found = parity.check(run_once(engine), model, size)
+        proof = _proved(engine, model, key, cache, foreign)
+        found = parity.check(run_once(engine), model, key.size)
     finally:
         engine.close()
-    return {"f16_convolutions": convolutions, **asdict(found)}
+    return {**proof, **asdict(found)}
+
+
+def _proved(
+    engine: TensorRtEngine, model: Model, key: PlanKey, cache: PlanCache, foreign: bool
+) -> dict[str, object]:
+    """What proves that its convolutions are FP16; what the inspector said is kept if nothing."""
+    from rtseg.backends.trt_precision import NamesOnlyError, convolution_nodes, prove_half
+
+    information = engine.information()
+    try:
+        return prove_half(information, convolution_nodes(model))._asdict()
+    except UnfitError as exc:
+        if foreign and isinstance(exc, NamesOnlyError):
+            return {"f16_proved": False}
+        path = cache.put_layers(key, information)
+        raise UnfitError(f"{exc} (what the inspector says: {path})" if path else str(exc)) from exc
 
 
 def plan_key(trt: Any, model: Model, size: tuple[int, int], options: BuildOptions) -> PlanKey:
     """All that a plan depends on: model, size, TensorRT, GPU, CUDA, system, options."""
-    version = int(driver_call("cuDriverGetVersion"))  # 13000 is 13.0
+    version = driver.cuda_version()
     return PlanKey(
         kind="tensorrt",
         model_sha256=model_sha256(model.data),
@@ -151,6 +167,7 @@ def _device_name() -> str:
 
 
 def _device() -> Any:
-    """numba's description of the GPU that this thread uses."""
-    cuda: Any = import_module("numba.cuda")
-    return cuda.get_current_device()
+    """numba's description of the GPU that this thread uses. Raises EngineError."""
+    cuda = start_cuda()
+    with failures.translated("asking for its name"):
+        return cuda.get_current_device()

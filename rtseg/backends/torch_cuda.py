@@ -88,6 +88,9 @@ class CudaContext:
             self._stream.synchronize()
         except RuntimeError as exc:
             self.graph_refused = first_line(exc)
+            with torch.cuda.stream(self._stream):
+                self._infer()  # an error that stays with the device shows here, not in the run
+            self._stream.synchronize()
         else:
             self._graph = graph
 

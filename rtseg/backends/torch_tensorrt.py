@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,18 +23,27 @@ import torch
 from torch import Tensor
 
 from rtseg.backends import available
+from rtseg.backends.installed import tensorrt_version
 from rtseg.backends.onnx_module import module_of
-from rtseg.backends.plan_use import CACHED, engine_of_plan, told
+from rtseg.backends.plan_use import (
+    PlanRefusedError,
+    engine_of_plan,
+    kept_or_built,
+    needing_a_folder,
+    told,
+)
 from rtseg.backends.plans import BuildOptions, PlanCache, PlanKey, model_sha256
 from rtseg.backends.torch_cuda import CudaEngine, Forward, check_device, first_line, translated
 from rtseg.errors import EngineError
 
 if TYPE_CHECKING:
+    from rtseg.backends.trt_progress import Progress
     from rtseg.model import Model
 
 _DEVICE = "cuda"
 
 
+@needing_a_folder()
 def build(
     model: Model,
     size: tuple[int, int],
@@ -43,15 +53,18 @@ def build(
     threads: int | None,
     options: BuildOptions | None = None,
     cache: PlanCache | None = None,
+    progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> CudaEngine:
     """The engine for inputs of `size` (width, height), from the cache or built now.
 
     streams, threads: not needed here; each worker makes its own context. options: by default those
-    of `BuildOptions()`; cache: by default the user's. Raises EngineError.
+    of `BuildOptions()`; cache: by default the user's, which tells `say` what it does. progress: the
+    compiler tells nobody how far it is. Raises EngineError.
     """
-    del streams, threads
+    del streams, threads, progress
     available.pick_precision(precision, ("f16",), "torch-TensorRT")
-    options, cache = options or BuildOptions(), cache or PlanCache()
+    options, cache = options or BuildOptions(), cache or PlanCache(say=say)
 
     def load(program: bytes, reason: str) -> CudaEngine:
         return engine_of(program, size, options, (*told("torch-tensorrt", reason), *cache.notes))
@@ -77,15 +90,8 @@ def compile_program(
     """
     library = load_library()
     key = program_key(library, model, size, options)
-    with cache.building(key):
-        found = cache.get(key)
-        if found.data is not None and not rebuild:
-            return found.data, CACHED
-        start = time.perf_counter()
-        program = _compiled(library, model, size, key, cache)
-        seconds = round(time.perf_counter() - start, 1)
-        cache.put(key, program, {"build_seconds": seconds, **_checked(program, model, size)})
-        return program, "asked for" if found.data is not None else found.reason
+    build = partial(_built, library, model, key, cache)
+    return kept_or_built(cache, key, build, rebuild=rebuild)
 
 
 def load_library() -> Any:
@@ -109,13 +115,12 @@ def program_key(
 ) -> PlanKey:
     """All that a program depends on; library holds the versions of all three."""
     major, minor = torch.cuda.get_device_capability()
-    tensorrt = available.tensorrt_version()
     return PlanKey(
         kind="torch-tensorrt",
         model_sha256=model_sha256(model.data),
         size=size,
         precision="f16",
-        library=f"{library.__version__} (torch {torch.__version__}, TensorRT {tensorrt})",
+        library=f"{library.__version__} (torch {torch.__version__}, TensorRT {tensorrt_version()})",
         capability=f"sm_{major}{minor}",
         device=torch.cuda.get_device_name(),
         cuda=str(torch.version.cuda),
@@ -144,7 +149,7 @@ def engine_of(
 
 
 def load_program(program: bytes) -> Forward:
-    """The callable of a saved program, on the GPU. Raises EngineError.
+    """The callable of a saved program, on the GPU. Raises EngineError, PlanRefusedError.
 
     Loading unpickles parts of it and hands native code to TensorRT, so it must be a program that
     this machine built: `PlanCache` gives back only what lies in a folder of mode 0700 of the user's
@@ -154,7 +159,7 @@ def load_program(program: bytes) -> Forward:
     with (
         TemporaryDirectory(prefix="rtseg-") as folder,
         translated("loading the program"),
-        _failures("load the program"),
+        _failures("load the program", PlanRefusedError),
     ):
         path = Path(folder) / "program.pt2"
         path.write_bytes(program)
@@ -168,12 +173,20 @@ def _single(output: Any) -> Tensor:
     return logits
 
 
-def _compiled(
-    library: Any, model: Model, size: tuple[int, int], key: PlanKey, cache: PlanCache
-) -> bytes:
+def _built(library: Any, model: Model, key: PlanKey, cache: PlanCache) -> bytes:
+    """A new program, in the cache if and only if it agrees with the reference."""
+    start = time.perf_counter()
+    program = _compiled(library, model, key, cache)
+    seconds = round(time.perf_counter() - start, 1)
+    cache.put(key, program, {"build_seconds": seconds, **checked(program, model, key)})
+    return program
+
+
+def _compiled(library: Any, model: Model, key: PlanKey, cache: PlanCache) -> bytes:
     """The program of a model file. Raises EngineError."""
+    size = key.size
     image = torch.zeros(1, 3, size[1], size[0], dtype=torch.float16)
-    module = module_of(model, size, torch.float16)
+    module = half_module(model, size)
     with (
         TemporaryDirectory(prefix="rtseg-") as folder,
         translated(f"compiling {model.path.name}"),
@@ -192,6 +205,20 @@ def _compiled(
             cache.put_timing(key, timing.read_bytes())
         library.save(compiled, str(path), output_format="exported_program", arg_inputs=[image])
         return path.read_bytes()
+
+
+def half_module(model: Model, size: tuple[int, int]) -> torch.nn.Module:
+    """The module that is compiled. Raises EngineError unless all its weights are FP16: the
+    inspector cannot be asked about the engine that is made of it."""
+    module = module_of(model, size, torch.float16)
+    tensors = [*module.named_parameters(), *module.named_buffers()]
+    wide = [n for n, t in tensors if t.is_floating_point() and t.dtype != torch.float16]
+    if wide:
+        raise EngineError(
+            f"{model.path.name} has {len(wide)} of {len(tensors)} weights that are not FP16 "
+            f"(first: {wide[0]}); expected FP16 in all, as in what `rtseg export` writes"
+        )
+    return module
 
 
 def settings(options: BuildOptions, timing: Path) -> dict[str, Any]:
@@ -213,21 +240,22 @@ def settings(options: BuildOptions, timing: Path) -> dict[str, Any]:
     }
 
 
-def _checked(program: bytes, model: Model, size: tuple[int, int]) -> dict[str, object]:
+def checked(program: bytes, model: Model, key: PlanKey) -> dict[str, object]:
     """How well a program agrees with the reference. Raises EngineError if not well enough."""
     from rtseg.backends import parity
     from rtseg.backends.trt_context import run_once
 
-    engine = engine_of(program, size, BuildOptions(cuda_graph=False))
+    engine = engine_of(program, key.size, key.options)
     try:
-        return asdict(parity.check(run_once(engine), model, size))
+        found = parity.check(run_once(engine), model, key.size)
     finally:
         engine.close()
+    return {"f16_proved": False, **asdict(found)}
 
 
 @contextmanager
-def _failures(what: str) -> Iterator[None]:
-    """Whatever the compiler raises becomes EngineError: its error types are its converters'.
+def _failures(what: str, error: type[EngineError] = EngineError) -> Iterator[None]:
+    """Whatever the compiler raises becomes `error`: its error types are its converters'.
 
     Lack of memory and CUDA's errors pass, for `translated`.
     """
@@ -236,4 +264,4 @@ def _failures(what: str) -> Iterator[None]:
     except (EngineError, torch.OutOfMemoryError, torch.AcceleratorError):
         raise
     except Exception as exc:
-        raise EngineError(f"torch-TensorRT cannot {what}: {first_line(exc)}") from exc
+        raise error(f"torch-TensorRT cannot {what}: {first_line(exc)}") from exc

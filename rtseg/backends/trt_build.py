@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rtseg.backends.trt_log import expect, logger_of, translated
-from rtseg.backends.trt_progress import Progress, monitor_of
+from rtseg.backends.trt_progress import Progress, monitor_of, stopped_by_ctrl_c
 from rtseg.errors import EngineError
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def build_plan(
         config = _configured(trt, builder, network, options, size, what)
         config.progress_monitor = monitor
         timing_cache = _attach_timing(config, timing)
-        plan = builder.build_serialized_network(network, config)
+        with stopped_by_ctrl_c(monitor):
+            plan = builder.build_serialized_network(network, config)
     if monitor.stopped_by is not None:
         raise monitor.stopped_by
     with translated(what, log):

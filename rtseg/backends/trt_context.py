@@ -25,7 +25,7 @@ Shape = tuple[int, ...]
 
 
 class TensorRtContext:
-    """A `DeviceContext` of a TensorRT engine. One thread makes it and uses it.
+    """A `DeviceContext` of a TensorRT engine. One thread uses it.
 
     Contexts overlap by themselves: each has a stream of its own, which waits for no other, so the
     copies and kernels of one run beside the inference of another.
@@ -98,6 +98,8 @@ class TensorRtContext:
             self.graph_refused = str(exc)
             if graph is not None:
                 graph.close()
+            self._enqueue()  # an error that stays with the device shows here and not in the run
+            driver_call("cuStreamSynchronize", self._stream_handle)
         else:
             self._graph = graph
 
@@ -127,12 +129,18 @@ def run_once(engine: DeviceEngine) -> Callable[[NDArray[np.float32]], NDArray[np
     return run
 
 
-def _own_stream() -> tuple[Any, Stream]:
-    """(the driver's handle, numba's stream of it) of a new stream that never waits for the
-    default one: a copy of another thread would otherwise end a recording."""
+def start_cuda() -> Any:
+    """numba's module, with the GPU's context current in this thread. Raises EngineError."""
     cuda: Any = import_module("numba.cuda")
     with failures.translated("starting CUDA in this thread"):
         cuda.current_context()
+    return cuda
+
+
+def _own_stream() -> tuple[Any, Stream]:
+    """(the driver's handle, numba's stream of it) of a new stream that never waits for the
+    default one: a copy of another thread would otherwise end a recording."""
+    cuda = start_cuda()
     driver: Any = import_module("cuda.bindings.driver")
     handle = driver_call("cuStreamCreate", driver.CUstream_flags.CU_STREAM_NON_BLOCKING.value)
     return handle, cuda.external_stream(int(handle))

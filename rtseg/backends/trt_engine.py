@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from typing import TYPE_CHECKING, Any
 
+from rtseg.backends.plan_use import PlanRefusedError
 from rtseg.backends.trt_build import INPUT, OUTPUT
-from rtseg.backends.trt_context import Shape, TensorRtContext
+from rtseg.backends.trt_context import Shape, TensorRtContext, start_cuda
 from rtseg.backends.trt_log import expect, logger_of, translated
 from rtseg.errors import EngineError
 
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from rtseg.model import Model
 
 _WHY_MEMORY = "create an execution context (each takes the engine's working memory on the GPU)"
+
+_NO_MEMORY = re.compile("out ?of ?memory", re.I)
+"""In the log, where the plan may be as good as ever."""
 
 
 class TensorRtEngine:
@@ -36,6 +41,11 @@ class TensorRtEngine:
         cuda_graph: bool = True,
         notes: tuple[str, ...] = (),
     ) -> None:
+        """The first context is made at once, so that what does not work shows here.
+
+        Raises PlanRefusedError for a plan that does not load or is of another network, EngineError
+        for lack of memory and what else fails.
+        """
         self._trt, self._log = trt, logger_of(trt)
         self.device, self.notes = device, notes
         self._cuda_graph = cuda_graph
@@ -44,19 +54,16 @@ class TensorRtEngine:
         self._runtime, self._cuda_engine = self._deserialised(plan)
         self._shapes = io_shapes(model, size)
         _check_io(trt, self._cuda_engine, self._shapes)
+        first = self._new()
+        self._ready = [first]
+        if cuda_graph and first.graph_refused:
+            self.notes += (f"tensorrt: no CUDA graph ({first.graph_refused})",)
 
     def device_context(self) -> TensorRtContext:
         """A new context, for the thread that calls this. Raises EngineError."""
-        self._log.forget()
-        with translated(_WHY_MEMORY, self._log), self._lock:
-            execution = self._cuda_engine.create_execution_context()
-            execution = expect(execution, _WHY_MEMORY, self._log)
-            shapes = self._shapes[0][1:], self._shapes[1][1:]
-            made = TensorRtContext(execution, self._log, shapes, cuda_graph=self._cuda_graph)
-            self._contexts.append(made)
-            if self._cuda_graph and made.graph_refused and len(self._contexts) == 1:
-                self.notes += (f"tensorrt: no CUDA graph ({made.graph_refused})",)
-        return made
+        start_cuda()
+        with self._lock:
+            return self._ready.pop() if self._ready else self._new()
 
     def information(self) -> str:
         """The inspector's JSON of all layers; in detail if the plan was built so."""
@@ -68,10 +75,23 @@ class TensorRtEngine:
     def close(self) -> None:
         """Free contexts, then the engine, then the runtime: TensorRT wants this order."""
         with self._lock:
+            self._ready.clear()
             while self._contexts:
                 self._contexts.pop().close()
             self._cuda_engine = None
             self._runtime = None
+
+    def _new(self) -> TensorRtContext:
+        if self._cuda_engine is None:
+            raise EngineError("the engine is closed; build another one")
+        self._log.forget()
+        with translated(_WHY_MEMORY, self._log):
+            execution = self._cuda_engine.create_execution_context()
+            execution = expect(execution, _WHY_MEMORY, self._log)
+        shapes = self._shapes[0][1:], self._shapes[1][1:]
+        made = TensorRtContext(execution, self._log, shapes, cuda_graph=self._cuda_graph)
+        self._contexts.append(made)
+        return made
 
     def _deserialised(self, plan: bytes) -> tuple[Any, Any]:
         """(runtime, engine). The runtime lets no code of the plan run on the host, by default."""
@@ -79,7 +99,10 @@ class TensorRtEngine:
         self._log.forget()
         with translated(what, self._log):
             runtime = self._trt.Runtime(self._log)
-            return runtime, expect(runtime.deserialize_cuda_engine(plan), what, self._log)
+            cuda_engine = runtime.deserialize_cuda_engine(plan)
+        if cuda_engine is None and not _NO_MEMORY.search(self._log.reasons()):
+            raise PlanRefusedError(f"TensorRT cannot {what}: {self._log.reasons()}")
+        return runtime, expect(cuda_engine, what, self._log)
 
 
 def io_shapes(model: Model, size: tuple[int, int]) -> tuple[Shape, Shape]:
@@ -90,7 +113,7 @@ def io_shapes(model: Model, size: tuple[int, int]) -> tuple[Shape, Shape]:
 
 
 def _check_io(trt: Any, cuda_engine: Any, shapes: tuple[Shape, Shape]) -> None:
-    """Raise EngineError unless the engine reads and writes exactly the memory it will be given."""
+    """Raise PlanRefusedError unless the engine reads and writes the memory it will be given."""
     modes, types, linear = trt.TensorIOMode, trt.DataType, trt.TensorFormat.LINEAR
     want = {
         INPUT: (modes.INPUT, types.HALF, linear, shapes[0]),
@@ -107,4 +130,4 @@ def _check_io(trt: Any, cuda_engine: Any, shapes: tuple[Shape, Shape]) -> None:
         for name in names
     }
     if got != want:
-        raise EngineError(f"the TensorRT engine has inputs and outputs {got}; expected {want}")
+        raise PlanRefusedError(f"the TensorRT engine has inputs and outputs {got}; expected {want}")

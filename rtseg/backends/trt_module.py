@@ -6,6 +6,7 @@ import re
 from importlib import import_module
 from typing import Any
 
+from rtseg.backends.installed import tensorrt_too_new
 from rtseg.device import driver
 from rtseg.errors import EngineError
 
@@ -19,10 +20,10 @@ INSTALL = 'pip install "tensorrt>=10.12,<12"'
 def load_module() -> Any:
     """The module `tensorrt`, 10.12 or newer.
 
-    Asks the driver first: without a GPU TensorRT returns objects whose next call ends the process.
-    Raises EngineError with what to install.
+    Asks the driver first: without a GPU, or with a driver too old for it, TensorRT returns objects
+    whose next call ends the process. Raises EngineError with what to install.
     """
-    missing = driver.missing()
+    missing = driver.missing() or tensorrt_too_new()
     if missing:
         raise EngineError(f"TensorRT cannot run here: {missing}")
     try:

@@ -21,9 +21,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rtseg.errors import EngineError
+from rtseg.backends.plan_use import UnfitError
 
 if TYPE_CHECKING:
     from rtseg.model import Model
@@ -43,6 +43,9 @@ of indices, "N/A due to dynamic shapes"."""
 
 _LONG = {"f32": "FP32", "f16+f32": "FP16 and FP32", "unknown": "an unknown precision"}
 
+_LISTED = 5
+"""Nodes that are named in an error at the most."""
+
 _CONVOLUTION = re.compile(r"conv(?!er)", re.I)
 """CaskConvolution, CaskGemmConvolution, CaskConvActPool, CaskDeconvolutionV2, conv, …"""
 
@@ -50,6 +53,22 @@ _MOVES = re.compile(r"reformat|constant|shuffle|noop|copy|move", re.I)
 """Layers that move data and compute nothing, whatever node they belong to."""
 
 _NODE = re.compile(r"\[ONNX Layer: ([^\]]*)\]")
+
+
+class NamesOnlyError(UnfitError):
+    """The engine was built so that the inspector tells no types: nothing is proved or disproved."""
+
+
+class Proof(NamedTuple):
+    """What the inspector showed; keys of a plan's record.
+
+    f16_convolutions: layers that convolve, all in FP16. covered, total: convolutions of the graph
+    that these layers name, and all that it has. covered is 0 where no layer names any.
+    """
+
+    f16_convolutions: int
+    covered: int
+    total: int
 
 
 def convolution_nodes(model: Model) -> frozenset[str]:
@@ -61,54 +80,77 @@ def convolution_nodes(model: Model) -> frozenset[str]:
     return frozenset(node.name for node in graph.node if node.op_type in kinds and node.name)
 
 
-def prove_half(information: str, nodes: Collection[str]) -> int:
-    """How many layers of an engine convolve, all of them in FP16.
+def prove_half(information: str, nodes: Collection[str]) -> Proof:
+    """That an engine convolves in FP16 alone.
 
     information: the inspector's JSON of the whole engine, built with detailed verbosity; nodes:
     names of the ONNX graph's convolutions. A layer convolves if its type says so, or if it belongs
     to such a node and does not only move data. It counts as FP16 if all its inputs and its weights
-    are: the result may be FP32, where the cast of the logits is part of the layer. Raises
-    EngineError if one is not FP16, if the inspector does not tell, and if no layer convolves.
+    are: the result may be FP32, where the cast of the logits is part of the layer. Where layers
+    name their nodes, each of the graph's convolutions must be in one of these layers.
+
+    Raises UnfitError if one is not FP16 or missing, and if none is there; NamesOnlyError if the
+    inspector does not tell.
     """
     layers = _layers(information)
-    found = [(_name(layer), _precision(layer)) for layer in layers if _convolves(layer, nodes)]
-    if not found:
-        raise EngineError(
+    convolving = [layer for layer in layers if _convolves(layer, nodes)]
+    if not convolving:
+        raise UnfitError(
             f"TensorRT's inspector shows no convolution in the engine's {len(layers)} layers; its "
             "precision cannot be proved, so it is not used"
         )
+    _all_half(convolving)
+    named = any(map(_nodes, layers))
+    covered = {node for layer in convolving for node in _nodes(layer)}.intersection(nodes)
+    missing = sorted(set(nodes) - covered)
+    if named and missing:
+        raise UnfitError(
+            f"the inspector shows {len(covered)} of {len(nodes)} convolutions (missing: "
+            f"{', '.join(missing[:_LISTED])}{', …' if missing[_LISTED:] else ''}); the precision "
+            "of the engine cannot be proved, so it is not used"
+        )
+    return Proof(len(convolving), len(covered), len(nodes))
+
+
+def _all_half(convolving: Collection[Mapping[str, Any]]) -> None:
+    """Raise UnfitError unless all these layers are FP16."""
+    found = [(_name(layer), _precision(layer)) for layer in convolving]
     wrong = [(name, kind) for name, kind in found if kind != "f16"]
     if wrong:
         kinds = " or ".join(sorted({_LONG.get(kind, kind) for _, kind in wrong}))
-        raise EngineError(
+        raise UnfitError(
             f"the engine computes {len(wrong)} of {len(found)} convolutions in {kinds} (first: "
             f"{wrong[0][0]}); expected FP16 in all, as in the graphs that `rtseg export` writes"
         )
-    return len(found)
 
 
 def _layers(information: str) -> list[Mapping[str, Any]]:
-    """The layers of the inspector's JSON. Raises EngineError if it has none in detail."""
+    """The layers of the inspector's JSON. Raises UnfitError if it has none in detail."""
     try:
         layers = json.loads(information, strict=False)["Layers"]  # node names are split by \x1e
     except (ValueError, KeyError, TypeError) as exc:
-        raise EngineError(
+        raise UnfitError(
             f"TensorRT's inspector gave no list of layers ({information[:60]!r}); the precision of "
             "the engine cannot be proved, so it is not used"
         ) from exc
     detailed: list[Mapping[str, Any]] = [layer for layer in layers if isinstance(layer, dict)]
     if len(detailed) < len(layers):
-        raise EngineError("TensorRT's inspector gave names only: built without detailed verbosity")
+        raise NamesOnlyError(
+            "TensorRT's inspector gave names only: built without detailed verbosity"
+        )
     return detailed
 
 
 def _convolves(layer: Mapping[str, Any], nodes: Collection[str]) -> bool:
     kind = f"{layer.get('LayerType', '')} {layer.get('ParameterType', '')}"
-    if _MOVES.search(kind):
-        return False
-    if _CONVOLUTION.search(kind):
-        return True
-    return any(node in nodes for node in _NODE.findall(str(layer.get("Metadata", ""))))
+    if _MOVES.search(kind) or not (layer.get("Inputs") or layer.get("Weights")):
+        return False  # without either there is nothing that it could compute
+    return bool(_CONVOLUTION.search(kind)) or any(node in nodes for node in _nodes(layer))
+
+
+def _nodes(layer: Mapping[str, Any]) -> list[str]:
+    """The ONNX nodes that a layer is made of, as far as it tells."""
+    return _NODE.findall(str(layer.get("Metadata", "")))
 
 
 def _precision(layer: Mapping[str, Any]) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -43,3 +46,26 @@ def monitor_of(trt: Any, progress: Progress | None) -> Any:
                 self.stopped_by = exc
 
     return Monitor()
+
+
+@contextmanager
+def stopped_by_ctrl_c(monitor: Any) -> Iterator[None]:
+    """Ctrl-C stops the build at its next step, with KeyboardInterrupt in `stopped_by`.
+
+    Python would raise it where the builder calls the monitor, in front of every `try`, and the
+    builder would swallow it. Nothing is done where no signal comes: in other threads than the main
+    one, and in a process that ignores it, as one in the background does.
+    """
+    ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    if ignored or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_number: int, _frame: object) -> None:
+        monitor.stopped_by = KeyboardInterrupt()
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,7 @@ from rtseg.errors import EngineError, InputError, SinkError
 if TYPE_CHECKING:
     from rtseg.backends.compiling import Job
     from rtseg.backends.plans import PlanCache
+    from rtseg.backends.trt_progress import Progress
 
 
 def compile_command(
@@ -45,6 +47,7 @@ def compile_command(
     if recipe is not None:
         _check_usage(plan, rebuild=rebuild, trust=trust)
         _compile(_job(recipe), plan, rebuild=rebuild, trust=trust)
+        print(f"use it: rtseg run VIDEO --engine {quote(str(recipe))}")
     elif rebuild or trust or plan is not None:
         raise InputError("--rebuild, --from and --trust go with a recipe")
     elif listing:
@@ -85,29 +88,28 @@ def _compile(job: Job, plan: Path | None, *, rebuild: bool, trust: bool) -> None
 
     from rtseg.backends.compiling import adopt, key_of
     from rtseg.backends.plans import PlanCache
-    from rtseg.cli.compile_report import describe, say
+    from rtseg.cli.building import BuildBars
+    from rtseg.cli.compile_report import describe
 
-    cache = PlanCache(say=say)
-    if plan is not None:
-        adopt(job, plan, cache, trust=trust)
-        done = f"taken over from {plan}, on your word"
-    else:
-        done = _build(job, cache, rebuild=rebuild)
+    with BuildBars() as bars:
+        cache = PlanCache(say=bars.say)
+        if plan is not None:
+            adopt(job, plan, cache, trust=trust)
+            done = f"taken over from {plan}, on your word"
+        else:
+            done = _build(job, cache, bars.tell, rebuild=rebuild)
     entry = cache.entry(key_of(job))
     if entry is None:
         raise SinkError("the engine was built and is good, but cannot be kept; see the note above")
     Console(highlight=False).print(describe(entry, done), soft_wrap=True)
 
 
-def _build(job: Job, cache: PlanCache, *, rebuild: bool) -> str:
+def _build(job: Job, cache: PlanCache, progress: Progress, *, rebuild: bool) -> str:
     """Build it if need be; a sentence on that."""
     from rtseg.backends.compiling import compile_job
     from rtseg.backends.plan_use import CACHED
-    from rtseg.cli.compile_report import progress_bars
 
-    size = f"{job.size[0]}x{job.size[1]}"
-    with progress_bars(f"building {job.model.contract.name} {size} (minutes)") as progress:
-        why = compile_job(job, cache, progress=progress, rebuild=rebuild)
+    why = compile_job(job, cache, progress=progress, rebuild=rebuild)
     return "in the cache already" if why == CACHED else f"compiled now: {why}"
 
 

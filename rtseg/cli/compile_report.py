@@ -1,57 +1,19 @@
-"""What `rtseg compile` shows: the builder's progress, a plan, the table of all plans."""
+"""What `rtseg compile` shows: a plan, the table of all plans."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from rtseg.backends.plan_key import TITLES, model_sha256
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
-
     from rtseg.backends.plans import Entry, PlanKey
-    from rtseg.backends.trt_progress import Progress as Tell
-
-_terminal = Console(stderr=True, highlight=False)
-
-
-def say(note: str) -> None:
-    """Print a note of the cache, above the progress."""
-    _terminal.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True)
-
-
-@contextmanager
-def progress_bars(title: str) -> Iterator[Tell]:
-    """Bars for the phases of a build, on a terminal; gives what the builder calls, from any thread.
-
-    A phase is shown until it is done; phases nest.
-    """
-    bars = Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        console=_terminal, transient=True, disable=not _terminal.is_terminal,
-    )  # fmt: skip
-    phases: dict[str, TaskID] = {}
-    lock = threading.Lock()
-
-    def tell(phase: str, done: int, total: int) -> None:
-        with lock:
-            if phase not in phases:
-                phases[phase] = bars.add_task(f"  {escape(phase)}")
-            bars.update(phases[phase], completed=done, total=total, visible=done < total)
-
-    _terminal.print(escape(title), soft_wrap=True)
-    with bars:
-        yield tell
 
 
 def describe(entry: Entry, done: str) -> str:
@@ -73,6 +35,8 @@ def proofs(entry: Entry) -> list[str]:
         said.append(f"labels agree with OpenVINO f32 on {percent} of the pixels{frames}")
     if "f16_convolutions" in facts:
         said.append(f"{facts['f16_convolutions']} convolutions, all FP16 (engine inspector)")
+    elif facts.get("f16_proved") is False:
+        said.append("not proved to be FP16: the engine does not tell its types")
     if "build_seconds" in facts:
         said.append(f"built in {facts['build_seconds']:.0f} s")
     return said

@@ -97,8 +97,10 @@ def segment(clip: Path, output: Path, segmenter: Segmenter, truth: list[bytes], 
     answers = Answers()
     with ExitStack() as stack:
         source = stack.enter_context(open_source(clip))
-        with preparing(quiet=quiet):
-            segmenter.engine(source.info.width, source.info.height)
+        with preparing(quiet=quiet) as bars:
+            segmenter.engine(
+                source.info.width, source.info.height, progress=bars.tell, say=bars.say
+            )
         video = stack.enter_context(VideoSink(output, info=source.info, overwrite=True))
         report = stack.enter_context(Report(segmenter, source.info, video, quiet=quiet))
         paint = painter(Overlay(segmenter.model.classes), video.picture_for, report.status)

@@ -43,11 +43,12 @@ def _show(console: Console, title: str, rows: Iterable[tuple[str, ...]]) -> None
 
 
 def _coloured(value: str) -> Text:
-    """The answer at the start of a value in green or red."""
+    """The answer at the start of a value in green or red; in yellow if it was not tried."""
     from rich.text import Text
 
     text = Text(value)
     text.highlight_regex(r"^yes\b", "green")
+    text.highlight_regex(r"^should run\b", "yellow")
     text.highlight_regex(r"^no\b", "red")
     return text
 
@@ -104,13 +105,13 @@ def _packages() -> Iterator[tuple[str, str]]:
 
 
 def _engines() -> Iterator[tuple[str, str]]:
-    """Each engine, whether it can run here, and which one `auto` takes."""
+    """Each engine, whether it can run here, and which one `auto` takes. Only OpenVINO is loaded."""
     from rtseg.backends import available
     from rtseg.errors import EngineError
 
     for name in available.PREFERRED:
         missing = available.missing(name)
-        yield name, f"no: {missing}" if missing else f"yes, {_running(name)}"
+        yield name, f"no: {missing}" if missing else _running(name)
     try:
         chosen = available.choose()
     except EngineError:
@@ -122,15 +123,19 @@ def _engines() -> Iterator[tuple[str, str]]:
 
 
 def _running(name: str) -> str:
-    """Where an engine runs, and in what precision."""
+    """Where an engine that is not missing runs, and in what precision."""
     from rtseg.backends import available
 
     if name == "openvino":
         return _openvino()
     no_gpu = available.torch_gpu_missing() if name == "torch" else None
     if no_gpu:
-        return f"on the CPU, f32 or bf16; auto passes it over, openvino is faster ({no_gpu})"
-    return "on the GPU, f16" + ("; f32 and bf16 on the CPU" if name == "torch" else "")
+        return (
+            "should run on the CPU (not loaded), f32 or bf16; auto passes it over, openvino is "
+            f"faster ({no_gpu})"
+        )
+    on_cpu = "; f32 and bf16 on the CPU" if name == "torch" else ""
+    return f"should run on the GPU (not loaded), f16{on_cpu}"
 
 
 def _openvino() -> str:
@@ -138,14 +143,14 @@ def _openvino() -> str:
     from rtseg.errors import EngineError
 
     try:
-        return f"on the CPU, {best_precision()} (the faster one here, measured)"
+        return f"yes, on the CPU, {best_precision()} (the faster one here, measured)"
     except EngineError as exc:
-        return f"but it does not load: {exc}"
+        return f"no: it does not load: {exc}"
 
 
 def _pairs() -> Iterator[tuple[str, str]]:
     """The versions that belong together; what is installed fits one of them, or none."""
-    from rtseg.backends.available import tensorrt_version
+    from rtseg.backends.installed import tensorrt_version
     from rtseg.backends.torch_pairs import PAIRS, minor
 
     installed = [minor(_version("torch-tensorrt") or ""), minor(_version("torch") or "")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, cast, get_args
+from typing import Annotated, Any, cast, get_args
 
 import typer
 
@@ -22,6 +22,14 @@ Size = Annotated[
 ]
 Backend = Annotated[
     str, typer.Option(help="Inference engine: auto, tensorrt, torch-tensorrt, torch or openvino.")
+]
+EngineFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--engine",
+        metavar="RECIPE.toml",
+        help="Run the engine of a recipe: its model, size, backend and options.",
+    ),
 ]
 PrecisionName = Annotated[
     str, typer.Option("--precision", help="auto, f16 (on a GPU), f32 or bf16 (on a CPU).")
@@ -46,6 +54,28 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
     if match is None:
         raise InputError(f"size {text!r}; expected WIDTHxHEIGHT in pixels, such as 640x360")
     return int(match[1]), int(match[2])
+
+
+def parse_engine(
+    context: typer.Context, recipe: Path | None, model: str, size: str | None, backend: str
+) -> dict[str, Any]:
+    """Model, size, backend and options of `Segmenter`, of the recipe if there is one.
+
+    Raises InputError for options that the recipe contradicts, RecipeError for a bad one.
+    """
+    if recipe is None:
+        return {"model": model, "size": parse_size(size), "backend": backend}
+    for name in ("model", "size", "backend"):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise InputError(f"--engine says model, size and backend; leave --{name} out")
+    from rtseg.backends.engine_recipe import load_engine_recipe
+
+    wanted = load_engine_recipe(recipe)
+    return {
+        "model": wanted.model, "size": wanted.size, "backend": wanted.backend,
+        "options": wanted.options,
+    }  # fmt: skip
 
 
 def parse_precision(text: str) -> Precision:

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from rtseg.cli.building import BuildBars
 from rtseg.closing import Closing
 
 if TYPE_CHECKING:
@@ -122,11 +123,13 @@ def counts(s: Summary) -> str:
 
 
 @contextmanager
-def preparing(*, quiet: bool = False) -> Iterator[None]:
-    """A spinner while engine and kernels are compiled, on a terminal."""
-    terminal = Console(stderr=True, quiet=quiet)
-    with terminal.status("compiling engine and kernels (10 s the first time, then kept)"):
-        yield
+def preparing(*, quiet: bool = False) -> Iterator[BuildBars]:
+    """A spinner while engine and kernels are compiled, on a terminal; bars in its place once a
+    builder says how far it is."""
+    terminal = Console(stderr=True, quiet=quiet, highlight=False)
+    what = "compiling engine and kernels (10 s the first time, then kept)"
+    with terminal.status(what) as spinner, BuildBars(terminal, spinner.stop) as bars:
+        yield bars
 
 
 def stage_table(summary: Summary) -> Table:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 
 def run(
+    context: typer.Context,
     source: Annotated[
         str,
         typer.Argument(
@@ -53,6 +54,7 @@ def run(
     model: options.Model = "dilanet-m",
     size: options.Size = None,
     backend: options.Backend = "auto",
+    engine: options.EngineFile = None,
     precision: options.PrecisionName = "auto",
     max_frames: Annotated[int | None, typer.Option(help="Stop after this many frames.")] = None,
     max_pixels: Annotated[int, typer.Option(help="Refuse larger pictures.")] = 100_000_000,
@@ -88,10 +90,10 @@ def run(
         alpha=alpha,
         classes=classes,
         legend=legend,
-        model=model,
-        size=options.parse_size(size),
-        backend=backend,
-        precision=precision,
+        engine={
+            **options.parse_engine(context, engine, model, size, backend),
+            "precision": options.parse_precision(precision),
+        },
         reading={
             "max_frames": max_frames,
             "vid_stride": vid_stride,
@@ -112,7 +114,10 @@ def run(
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The options of a run, read and checked for themselves. overwrite: -y, -n."""
+    """The options of a run, read and checked for themselves.
+
+    engine: those of `Segmenter` about it. overwrite: -y, -n.
+    """
 
     source: str
     output: Path | None
@@ -121,10 +126,7 @@ class Job:
     alpha: float
     classes: str | None
     legend: bool
-    model: str
-    size: tuple[int, int] | None
-    backend: str
-    precision: str
+    engine: dict[str, Any]
     reading: dict[str, Any]
     decoder: Decoder
     encoding: dict[str, Any]
@@ -155,8 +157,10 @@ def execute(job: Job, *, quiet: bool) -> int:
         stack.enter_context(segmenter)
         source = stack.enter_context(open_source(job.source, **job.reading))
         sinks, shown = _sinks(job, source)
-        with preparing(quiet=quiet):
-            engine = segmenter.engine(source.info.width, source.info.height)
+        with preparing(quiet=quiet) as bars:
+            engine = segmenter.engine(
+                source.info.width, source.info.height, progress=bars.tell, say=bars.say
+            )
         source = stack.enter_context(placing.placed(job, source, segmenter, shown))
         for sink in sinks:
             stack.enter_context(sink)
@@ -179,13 +183,7 @@ def _prepare(job: Job) -> tuple[Segmenter, Overlay]:
     from rtseg.overlay import Overlay
     from rtseg.segmenter import Segmenter
 
-    segmenter = Segmenter(
-        job.model,
-        size=job.size,
-        backend=job.backend,
-        precision=options.parse_precision(job.precision),
-        streams=job.streams or min(cpu_count(), 8),
-    )
+    segmenter = Segmenter(streams=job.streams or min(cpu_count(), 8), **job.engine)
     classes = segmenter.model.classes
     visible = None
     if job.classes is not None:

@@ -26,3 +26,13 @@ def missing() -> str | None:
         return None
     what = f"cuInit gives {code}" if code else "it counts no device"
     return f"the NVIDIA driver finds no usable GPU ({what})"
+
+
+def cuda_version() -> int:
+    """The newest CUDA that the driver knows: 13000 is 13.0; 0 without a driver."""
+    version = ctypes.c_int(0)
+    try:
+        code = int(ctypes.CDLL(_LIBRARY).cuDriverGetVersion(ctypes.byref(version)))
+    except OSError:
+        return 0
+    return version.value if code == 0 else 0

@@ -18,7 +18,7 @@ def test_each_shipped_model_has_recipes() -> None:
     names = [path.stem for path in shipped_engines()]
     for model in list_models():
         assert [n for n in names if n.startswith(model)] == sorted(
-            f"{model}-{size}" for size in ("1024x512", "1920x1080", "480x360")
+            f"{model}-{size}" for size in ("1024x512", "1920x1080", "480x360", "552x312")
         )
 
 
@@ -29,6 +29,12 @@ def test_the_recipes_fit_their_models(path) -> None:
     assert model.check_size(recipe.size) == recipe.size
     assert path.stem == f"{recipe.model}-{recipe.size[0]}x{recipe.size[1]}"
     assert recipe.options == BuildOptions()
+
+
+def test_there_is_one_for_what_run_picks_by_itself() -> None:
+    for name in list_models():
+        picked = {Model.load(name).input_size(*size) for size in ((1280, 720), (1920, 1080))}
+        assert picked == {(552, 312)}
 
 
 def test_only_model_and_size_are_needed(tmp_path) -> None:

@@ -68,7 +68,8 @@ def put(value: float, frame: int) -> Change:
 
 def test_an_equal_engine_passes(check) -> None:
     found = check(lambda logits: logits)
-    assert (found.agreement, found.frames, found.worst_iou) == (1.0, 4, 1.0)
+    assert found.agreement == found.worst_iou == 1.0
+    assert (found.frames, found.apart) == (4, 0.0)
 
 
 @pytest.mark.parametrize("change", [as_bf16, lambda x: x.astype(np.float16).astype(np.float32)])
@@ -76,6 +77,7 @@ def test_a_narrower_type_passes(check, change) -> None:
     found = check(change)
     assert parity.LEAST < found.agreement < 1
     assert parity.LEAST_IOU < found.worst_iou < 1
+    assert 0 < found.apart < parity.MOST_APART / 3
 
 
 def test_the_images_are_streets_as_the_network_sees_them(check, model, run) -> None:
@@ -126,6 +128,23 @@ def test_logits_of_another_shape_fail(check, change) -> None:
 def test_agreement_counts_although_every_class_is_there(check) -> None:
     with pytest.raises(EngineError, match=r"on (99|100)\.\d\d % .*\(expected 100\.00 %\)"):
         check(as_bf16, least=1.0, frames=1)
+
+
+@pytest.mark.parametrize("change", [lambda x: 1.1 * x, lambda x: x + 0.5])
+def test_equal_labels_of_other_logits_fail(check, change) -> None:
+    with pytest.raises(
+        EngineError, match=r"logits are 0\.\d+ of their range apart .*\(expected 0\."
+    ):
+        check(change, frames=1)
+
+
+def test_a_reference_that_sees_one_class_proves_nothing(model, monkeypatch) -> None:
+    logits = np.zeros((len(model.classes), SIZE[1] // 4, SIZE[0] // 4), np.float32)
+    logits[3] = 1
+    image = np.zeros((3, SIZE[1], SIZE[0]), np.float32)
+    monkeypatch.setattr(parity, "_reference", lambda *_: iter([(image, logits)]))
+    with pytest.raises(EngineError, match=r"sees 1 class in the 1 rendered streets; expected 2"):
+        parity.check(lambda _: logits, model, SIZE, frames=1)
 
 
 def test_a_candidate_may_write_into_what_it_is_given(model, run) -> None:

@@ -12,23 +12,27 @@ from typing import Any
 import pytest
 
 from rtseg import backends
-from rtseg.backends import BACKENDS, available, build_engine
+from rtseg.backends import BACKENDS, available, build_engine, installed
+from rtseg.backends.plans import BuildOptions
 from rtseg.errors import EngineError, InputError, ModelError
 from rtseg.model import Model
 
 SIZE = (64, 48)
 INSTALLED = {
     "torch": "2.13.0", "tensorrt": "11.0.0.114", "torch-tensorrt": "2.13.0",
-    "openvino": "2026.4.1", "numba-cuda": "0.30.4",
+    "openvino": "2026.4.1", "numba-cuda": "0.30.4", "nvidia-cuda-nvrtc": "13.0.88",
 }  # fmt: skip
 
 
 @pytest.fixture
 def machine(monkeypatch, tmp_path) -> Callable[..., None]:
-    """`machine(gpu=True, torch="2.12.0", tensorrt=None)`: what is installed, and whether a driver
-    finds a GPU. The files of packages are looked for, and never loaded."""
+    """`machine(gpu=True, torch="2.12.0", tensorrt=None)`: what is installed, whether a driver
+    finds a GPU, and the CUDA that it knows. The files of packages are looked for, and never loaded.
+    """
 
-    def set_up(*, gpu: bool = True, cuda: str = "'13.0'", **versions: str | None) -> None:
+    def set_up(
+        *, gpu: bool = True, knows: int = 13000, cuda: str = "'13.0'", **versions: str | None
+    ) -> None:
         found = INSTALLED | {name.replace("_", "-"): v for name, v in versions.items()}
         (tmp_path / "version.py").write_text(f"__version__ = '0'\ncuda: Optional[str] = {cuda}\n")
         spec = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
@@ -36,11 +40,14 @@ def machine(monkeypatch, tmp_path) -> Callable[..., None]:
         def find_spec(module: str) -> Any:
             return spec if found[module.replace("_", "-")] else None
 
+        def version(*names: str) -> str | None:
+            return next(filter(None, map(found.get, names)), None)
+
+        monkeypatch.setattr("rtseg.device.driver.cuda_version", lambda: knows if gpu else 0)
         monkeypatch.setattr("rtseg.device.driver.missing", lambda: None if gpu else "no driver")
         monkeypatch.setattr(available, "find_spec", find_spec)
-        monkeypatch.setattr(
-            available, "version", lambda *names: next(filter(None, map(found.get, names)), None)
-        )
+        for module in (available, installed):
+            monkeypatch.setattr(module, "version", version)
 
     return set_up
 
@@ -62,6 +69,10 @@ def test_the_order_of_preference() -> None:
         ({"tensorrt": "10.15.1", "torch_tensorrt": "2.11.0", "torch": "2.11.0"}, "tensorrt"),
         ({"tensorrt": None, "torch_tensorrt": None, "cuda": "None"}, "openvino"),
         ({"numba_cuda": None}, "openvino"),
+        ({"knows": 12040}, "openvino"),
+        ({"knows": 12040, "nvidia_cuda_nvrtc": "12.9.86"}, "tensorrt"),
+        ({"knows": 12040, "nvidia_cuda_nvrtc": "12.9.86", "tensorrt_cu13": "11.0.0.114"}, "torch"),
+        ({"knows": 12040, "nvidia_cuda_nvrtc": None, "tensorrt_cu12": "11.0.0.114"}, "tensorrt"),
         ({"tensorrt": None, "torch_tensorrt": None, "torch": None}, "openvino"),
     ],
 )
@@ -86,6 +97,29 @@ def test_reasons_say_what_is_missing(machine) -> None:
     assert 'pip install "rtseg[cuda]"' in available.reasons()["tensorrt"]
 
 
+def test_a_driver_that_is_too_old_is_told_with_what_to_install(machine) -> None:
+    machine(knows=12040, nvidia_cuda_nvrtc="12.9.86", tensorrt_cu13_libs="11.0.0.114")
+    says = (
+        "TensorRT is installed for CUDA 13, the NVIDIA driver knows CUDA 12.4 at most; install "
+        "driver 580 or newer"
+    )
+    assert says in str(available.missing("tensorrt"))
+    assert says in str(available.missing("torch-tensorrt"))
+    assert available.torch_gpu_missing() is None
+    machine(knows=12040)
+    assert "numba-cuda is installed for CUDA 13" in str(available.gpu_missing())
+    machine(knows=11080, nvidia_cuda_nvrtc=None, nvidia_cuda_nvrtc_cu12="12.9.86")
+    assert "for CUDA 12, the NVIDIA driver knows CUDA 11.8" in str(available.gpu_missing())
+
+
+def test_bindings_without_libraries_are_no_tensorrt(machine) -> None:
+    machine(tensorrt=None, tensorrt_cu13_bindings="11.0.0.114")
+    assert 'pip install "rtseg[tensorrt]"' in str(available.missing("tensorrt"))
+    assert installed.tensorrt_version() is None
+    machine(tensorrt=None, tensorrt_cu13="11.0.0.114")  # its module is gone
+    assert "tensorrt is not installed" in str(available.missing("tensorrt"))
+
+
 def test_a_precision_leaves_those_that_have_it(machine) -> None:
     machine()
     assert available.candidates("f16") == ["tensorrt", "torch-tensorrt", "torch"]
@@ -107,22 +141,35 @@ def test_pick_precision() -> None:
 
 
 class Stage:
-    """Stand-ins for the backends' modules. fails: name → what `build` raises."""
+    """Stand-ins for the backends' modules, and for that of the kernels.
+
+    fails: name → what `build` raises. given: name → what `build` got.
+    """
 
     def __init__(self, fails: dict[str, Exception]) -> None:
         self.fails, self.called = fails, list[str]()
+        self.given: dict[str, dict[str, Any]] = {}
 
     def module(self, path: str) -> SimpleNamespace:
+        if path == "rtseg.kernels.cuda":
+            return SimpleNamespace(compile_all=self.compile_all)
         (name,) = [name for name, module in BACKENDS.items() if module == path]
+        if isinstance(self.fails.get(name), ImportError | OSError):
+            raise self.fails[name]
 
         def build(*_: Any, **options: Any) -> SimpleNamespace:
-            assert options == {"precision": "auto", "streams": 1, "threads": None}
             self.called.append(name)
+            self.given[name] = options
             if name in self.fails:
                 raise self.fails[name]
             return SimpleNamespace(name=name, notes=())
 
         return SimpleNamespace(build=build)
+
+    def compile_all(self) -> None:
+        self.called.append("kernels")
+        if "kernels" in self.fails:
+            raise self.fails["kernels"]
 
 
 @pytest.fixture
@@ -139,7 +186,7 @@ def stage(monkeypatch, machine) -> Callable[..., Stage]:
 def test_the_first_one_is_built(stage, model: Model) -> None:
     made = stage()
     engine = build_engine(model, SIZE)
-    assert (engine.name, engine.notes, made.called) == ("tensorrt", (), ["tensorrt"])
+    assert (engine.name, engine.notes, made.called) == ("tensorrt", (), ["kernels", "tensorrt"])
 
 
 def test_auto_goes_on_and_says_why(stage, model: Model) -> None:
@@ -152,7 +199,35 @@ def test_auto_goes_on_and_says_why(stage, model: Model) -> None:
         "tensorrt could not be used: out of memory",
         "torch-tensorrt could not be used: no such operator",
     )
-    assert made.called == ["tensorrt", "torch-tensorrt", "torch"]
+    assert made.called == ["kernels", "tensorrt", "torch-tensorrt", "torch"]
+
+
+def test_what_is_about_plans_goes_to_those_that_keep_them(stage, model: Model) -> None:
+    made = stage(tensorrt=EngineError("a"), torch_tensorrt=EngineError("b"))
+    plain = {"precision": "f16", "streams": 2, "threads": 3}
+    plans = {"options": BuildOptions(level=5), "progress": print, "say": repr}
+    build_engine(model, SIZE, **plain, **plans)
+    assert made.given == {"tensorrt": plain | plans, "torch-tensorrt": plain | plans,
+                          "torch": plain}  # fmt: skip
+
+
+@pytest.mark.parametrize("error", [ImportError("libcudart.so.13"), OSError("libcudart.so.13")])
+def test_a_module_that_does_not_load_is_passed_over(stage, model: Model, error: Exception) -> None:
+    stage(tensorrt=error)
+    engine = build_engine(model, SIZE)
+    says = "tensorrt could not be used: tensorrt cannot be loaded: libcudart.so.13"
+    assert (engine.name, engine.notes) == ("torch-tensorrt", (says,))
+
+
+def test_kernels_that_fail_leave_the_processor(stage, model: Model) -> None:
+    made = stage(kernels=RuntimeError("NVRTC_ERROR_COMPILATION\n in line 1"))
+    engine = build_engine(model, SIZE)
+    assert made.called == ["kernels", "openvino"]
+    (note,) = engine.notes
+    assert note.startswith("no engine on the GPU could be used: the kernels fail there: ")
+    assert note.endswith("NVRTC_ERROR_COMPILATION in line 1")
+    with pytest.raises(EngineError, match=r"no backend could be used; .*NVRTC"):
+        build_engine(model, SIZE, precision="f16")
 
 
 def test_when_nothing_works_all_reasons_are_given(stage, model: Model) -> None:
@@ -172,7 +247,7 @@ def test_a_named_backend_is_not_replaced(stage, model: Model) -> None:
     made = stage(tensorrt=EngineError("out of memory"))
     with pytest.raises(EngineError, match=r"^out of memory$"):
         build_engine(model, SIZE, backend="tensorrt")
-    assert made.called == ["tensorrt"]
+    assert made.called == ["tensorrt"]  # no other, and no kernels yet
     assert build_engine(model, SIZE, backend="openvino").name == "openvino"
 
 

@@ -5,17 +5,21 @@ What the stand-in shows, and what not, is written in trt_machine.py.
 
 from __future__ import annotations
 
+import json
+import signal
 import sys
+import threading
 from pathlib import Path
 
 import pytest
-from trt_machine import Machine, layer
+from trt_machine import HALF, Machine, layer
 
 from rtseg.backends import tensorrt
+from rtseg.backends.compiling import Job, adopt
 from rtseg.backends.plan_use import CACHED
 from rtseg.backends.plans import BuildOptions, PlanCache
 from rtseg.device import driver
-from rtseg.errors import EngineError
+from rtseg.errors import EngineError, InputError
 from rtseg.model import Model
 
 SIZE = (160, 96)
@@ -28,6 +32,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     for name, module in made.modules().items():
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr(driver, "missing", lambda: None)
+    monkeypatch.setattr(driver, "cuda_version", lambda: 13000)
     return made
 
 
@@ -53,14 +58,17 @@ def test_a_plan_is_built_proved_compared_and_kept(machine: Machine, cache: PlanC
     order = [
         "create_network", "parse", "set_memory_pool_limit", "set_shape",
         "add_optimization_profile", "set_timing_cache", "build_serialized_network",
-        "deserialize_cuda_engine", "create_engine_inspector", "create_execution_context",
-        "set_tensor_address", "execute_async_v3",
+        "deserialize_cuda_engine", "create_execution_context", "set_tensor_address",
+        "execute_async_v3", "create_engine_inspector",
     ]  # fmt: skip
     positions = [machine.calls.index(name) for name in order]
     assert positions == sorted(positions)
     (entry,) = cache.entries()
     assert entry.facts["f16_convolutions"] == 1
+    assert (entry.facts["covered"], entry.facts["total"]) == (0, 28)
     assert entry.facts["agreement"] > 0.995
+    assert entry.facts["apart"] < 0.001
+    assert entry.key.cuda == "13.0"
 
 
 def test_the_input_is_fixed_and_typed(machine: Machine, cache: PlanCache) -> None:
@@ -84,6 +92,31 @@ def test_a_kept_plan_is_not_built_again(machine: Machine, cache: PlanCache) -> N
     _, reason = compiled(machine, cache, rebuild=True)
     assert reason == "asked for"
     assert "build_serialized_network" in machine.calls
+
+
+def test_a_kept_plan_does_not_wait_for_the_builds_of_others(
+    machine: Machine, cache: PlanCache
+) -> None:
+    compiled(machine, cache)
+    key = tensorrt.plan_key(tensorrt.load_module(), machine.model, SIZE, BuildOptions())
+    second = PlanCache(cache.folder, say=pytest.fail)  # which is told when it waits
+    with cache.building(key):
+        assert compiled(machine, second) == (b"plan 10.16.1.11", CACHED)
+
+
+def test_with_a_graph_and_without_it_is_the_same_plan(machine: Machine, cache: PlanCache) -> None:
+    compiled(machine, cache)
+    options = BuildOptions(cuda_graph=False)
+    assert tensorrt.compile_plan(machine.model, SIZE, options, cache=cache)[1] == CACHED
+
+
+def test_what_is_going_to_take_minutes_is_said_before(machine: Machine, tmp_path: Path) -> None:
+    said: list[str] = []
+    cache = PlanCache(tmp_path / "plans", say=lambda text: said.append(f"{text} {machine.calls}"))
+    compiled(machine, cache)
+    compiled(machine, cache)
+    assert said == ["tensorrt: building for 160x96, minutes; no plan yet []"]
+    assert cache.notes == []
 
 
 def test_another_version_of_tensorrt_builds_again(
@@ -142,6 +175,21 @@ def test_an_fp32_engine_is_refused_and_not_kept(machine: Machine, cache: PlanCac
     assert not plans(cache)
 
 
+def test_what_the_inspector_said_of_a_refused_engine_is_kept(
+    machine: Machine, cache: PlanCache
+) -> None:
+    machine.layers = [layer("second", "CaskConvolution", "Row major linear FP32")]
+    with pytest.raises(
+        EngineError, match=r"what the inspector says: .*\.layers\.json\)$"
+    ) as caught:
+        compiled(machine, cache)
+    (path,) = cache.folder.glob("*.layers.json")
+    assert str(path) in str(caught.value)
+    assert json.loads(path.read_text())["Layers"] == machine.layers
+    assert path in cache.clean()
+    assert not list(cache.folder.glob("*.layers.json"))
+
+
 def test_an_engine_that_disagrees_is_refused_and_not_kept(
     machine: Machine, cache: PlanCache
 ) -> None:
@@ -149,6 +197,42 @@ def test_an_engine_that_disagrees_is_refused_and_not_kept(
     with pytest.raises(EngineError, match="agrees with the reference"):
         compiled(machine, cache)
     assert not plans(cache)
+
+
+def test_a_refused_engine_is_not_built_again_and_again(machine: Machine, cache: PlanCache) -> None:
+    machine.swapped_classes = True
+    with pytest.raises(EngineError):
+        built(machine, cache)
+    machine.calls.clear()
+    machine.swapped_classes = False
+    says = (
+        r"agrees with the reference.*; found on \d{4}-\d\d-\d\d: `rtseg compile .*--rebuild` tries"
+    )
+    for attempt in (built, compiled):
+        with pytest.raises(EngineError, match=says):
+            attempt(machine, cache)
+    assert machine.calls == []
+    compiled(machine, cache, rebuild=True)
+    assert built(machine, cache).notes == ()
+    assert not list(cache.folder.glob("*.refused"))
+
+
+def test_cleaning_forgets_a_refusal(machine: Machine, cache: PlanCache) -> None:
+    machine.swapped_classes = True
+    with pytest.raises(EngineError):
+        compiled(machine, cache)
+    (path,) = cache.folder.glob("*.refused")
+    assert cache.clean() == [path]
+    machine.swapped_classes = False
+    assert compiled(machine, cache)[1] == "no plan yet"
+
+
+def test_lack_of_memory_is_no_refusal(machine: Machine, cache: PlanCache) -> None:
+    machine.room = False
+    with pytest.raises(EngineError, match="execution context"):
+        compiled(machine, cache)
+    machine.room = True
+    assert compiled(machine, cache)[1] == "no plan yet"
 
 
 def test_progress_is_passed_on(machine: Machine, cache: PlanCache) -> None:
@@ -171,6 +255,33 @@ def test_what_progress_raises_stops_the_build(
     assert not plans(cache)
 
 
+def test_ctrl_c_during_a_build_is_not_lost(machine: Machine, cache: PlanCache) -> None:
+    machine.interrupted = True
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        compiled(machine, cache)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert not plans(cache)
+
+
+def test_ctrl_c_that_is_ignored_stops_no_build(machine: Machine, cache: PlanCache) -> None:
+    machine.interrupted = True
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        compiled(machine, cache)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(plans(cache)) == 1
+
+
+def test_a_thread_may_build(machine: Machine, cache: PlanCache) -> None:
+    """Only the main one may handle signals."""
+    building = threading.Thread(target=lambda: compiled(machine, cache))
+    building.start()
+    building.join()
+    assert len(plans(cache)) == 1
+
+
 def test_build_gives_an_engine_that_says_what_it_is(machine: Machine, cache: PlanCache) -> None:
     engine = built(machine, cache)
     assert (engine.name, engine.precision, engine.device) == ("tensorrt", "f16", "Stand-in")
@@ -188,6 +299,61 @@ def test_a_kept_plan_that_no_longer_loads_is_built_again(
     assert "the kept one cannot be used: " in engine.notes[0]
     assert "Error Code 10" in engine.notes[0]
     assert built(machine, cache).notes == ()
+
+
+@pytest.mark.parametrize("what", ["room", "enqueues", "loads"])  # nothing of it any more
+def test_lack_of_memory_is_no_reason_to_build_again(
+    machine: Machine, cache: PlanCache, what: str
+) -> None:
+    compiled(machine, cache)
+    setattr(machine, what, 0)
+    machine.says = "[defaultAllocator.cpp::allocate::31] Error Code 1: Cuda Runtime (out of memory)"
+    machine.calls.clear()
+    with pytest.raises(EngineError, match="out of memory"):
+        built(machine, cache)
+    assert "build_serialized_network" not in machine.calls
+
+
+def test_a_folder_that_others_may_write_to_is_an_engine_error(
+    machine: Machine, cache: PlanCache
+) -> None:
+    compiled(machine, cache)
+    cache.folder.chmod(0o777)
+    with pytest.raises(EngineError, match="others may write"):
+        built(machine, cache)
+    with pytest.raises(InputError, match="others may write"):
+        compiled(machine, cache)
+
+
+def test_a_device_that_cannot_be_asked_is_an_engine_error(
+    machine: Machine, cache: PlanCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class CudaAPIError(Exception):
+        """As numba's."""
+
+    def fails() -> None:
+        raise CudaAPIError("[46] CUDA_ERROR_DEVICE_UNAVAILABLE")
+
+    monkeypatch.setattr(sys.modules["numba.cuda"], "get_current_device", fails)
+    with pytest.raises(EngineError, match="DEVICE_UNAVAILABLE"):
+        built(machine, cache)
+
+
+def test_a_plan_from_elsewhere_may_tell_no_types(machine: Machine, cache: PlanCache) -> None:
+    job = Job("tensorrt", machine.model, SIZE, BuildOptions())
+    plan = cache.folder.parent / "their.engine"
+    plan.write_bytes(b"plan of trtexec")
+    machine.layers = ["a + b", "c"]
+    adopt(job, plan, cache, trust=True)
+    (entry,) = cache.entries()
+    assert entry.facts["f16_proved"] is False
+    machine.layers = [layer("c", "CaskConvolution", "Row major linear FP32")]
+    with pytest.raises(EngineError, match="1 of 1 convolutions in FP32"):
+        adopt(job, plan, cache, trust=True)
+    machine.layers = [layer("c", "CaskConvolution", HALF)]
+    adopt(job, plan, cache, trust=True)
+    (entry,) = cache.entries()
+    assert entry.facts["f16_convolutions"] == 1
 
 
 def built(machine: Machine, cache: PlanCache) -> tensorrt.TensorRtEngine:

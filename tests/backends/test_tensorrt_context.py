@@ -35,9 +35,7 @@ def loaded(machine: Machine, *, cuda_graph: bool = True) -> TensorRtEngine:
 
 
 def test_a_graph_is_captured_after_a_first_inference(machine: Machine) -> None:
-    engine = loaded(machine)
-    machine.calls.clear()
-    context = engine.device_context()
+    context = loaded(machine).device_context()
     assert context.graph_refused is None
     calls = machine.calls
     first, synchronised = calls.index("(inference)"), calls.index("cuStreamSynchronize")
@@ -59,6 +57,9 @@ def test_a_refused_capture_leaves_plain_enqueue(machine: Machine, call: str) -> 
     assert context.graph_refused is not None
     assert call in context.graph_refused
     assert "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED (900), refused" in context.graph_refused
+    refused = len(machine.calls) - machine.calls[::-1].index(call)
+    after = ["execute_async_v3", "(inference)", "cuStreamSynchronize"]
+    assert [c for c in machine.calls[refused:] if c in after] == after
     machine.calls.clear()
     context.run()
     assert machine.calls == ["execute_async_v3", "(inference)"]
@@ -101,17 +102,36 @@ def test_an_engine_that_wants_another_layout_is_refused(machine: Machine) -> Non
         loaded(machine)
 
 
-def test_without_room_for_a_context_the_log_says_why(machine: Machine) -> None:
+def test_an_error_that_stays_shows_after_a_refused_capture(machine: Machine) -> None:
+    machine.capture_refused = "cuGraphLaunch"
+    machine.enqueues = 2  # the first inference, and the one that is recorded
+    with pytest.raises(EngineError, match=r"put the inference on its stream: .*Error Code 10"):
+        loaded(machine)
+
+
+def test_without_room_for_the_first_context_there_is_no_engine(machine: Machine) -> None:
+    machine.room = False
+    with pytest.raises(EngineError, match=r"create an execution context.*Error Code 10"):
+        loaded(machine)
+
+
+def test_without_room_for_another_the_log_says_why(machine: Machine) -> None:
     engine = loaded(machine)
+    engine.device_context()
     machine.room = False
     with pytest.raises(EngineError, match=r"create an execution context.*Error Code 10"):
         engine.device_context()
 
 
 def test_a_failed_enqueue_frees_the_context(machine: Machine) -> None:
-    engine = loaded(machine)
-    machine.enqueues = False
-    machine.calls.clear()
+    machine.enqueues = 0
     with pytest.raises(EngineError, match=r"put the inference on its stream: .*Error Code 10"):
-        engine.device_context()
+        loaded(machine)
     assert machine.calls[-1] == "cuStreamDestroy"
+
+
+def test_a_closed_engine_gives_no_context(machine: Machine) -> None:
+    engine = loaded(machine)
+    engine.close()
+    with pytest.raises(EngineError, match="closed"):
+        engine.device_context()

@@ -6,10 +6,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from rtseg.backends import trt_module
+from rtseg.backends import installed, trt_module
 from rtseg.device import driver
 from rtseg.errors import EngineError
 
@@ -50,6 +51,42 @@ def test_a_missing_module_says_what_to_install(
     with pytest.raises(EngineError, match=r"libnvinfer\.so\.10.*pip install") as caught:
         trt_module.load_module()
     assert isinstance(caught.value.__cause__, ImportError)
+
+
+def test_a_driver_that_is_too_old_is_asked_before_tensorrt_is_imported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "tensorrt.py").write_text(POISON)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
+    monkeypatch.setattr(driver, "missing", lambda: None)
+    monkeypatch.setattr(driver, "cuda_version", lambda: 12040)
+    monkeypatch.setattr(
+        installed, "version", lambda *names: "11.4" if "tensorrt-cu13-libs" in names else None
+    )
+    with pytest.raises(EngineError, match=r"cannot run here: TensorRT is installed for CUDA 13"):
+        trt_module.load_module()
+
+
+class Libcuda:
+    """The driver's library, as far as it is asked for its version."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+    def cuDriverGetVersion(self, version: Any) -> int:  # noqa: N802
+        version._obj.value = 12040
+        return self.code
+
+
+def test_the_driver_is_asked_for_its_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver.ctypes, "CDLL", lambda _: Libcuda(0))
+    assert driver.cuda_version() == 12040
+    monkeypatch.setattr(driver.ctypes, "CDLL", lambda _: Libcuda(999))
+    assert driver.cuda_version() == 0
+    monkeypatch.undo()
+    monkeypatch.setattr(driver, "_LIBRARY", "libnothing.so")
+    assert driver.cuda_version() == 0
 
 
 @pytest.mark.parametrize("version", ["10.12.0.36", "10.16.1.11", "11.0.0.114", "11.4.0.106"])

@@ -8,11 +8,18 @@ from typing import Any
 import onnx
 import pytest
 
-from rtseg.backends.trt_precision import convolution_nodes, prove_half
+from rtseg.backends.trt_precision import (
+    NamesOnlyError,
+    Proof,
+    convolution_nodes,
+    prove_half,
+)
 from rtseg.errors import EngineError
 from rtseg.model import Model
 
-NODES = {"node_conv2d", "node_conv2d_1"}
+NAMES = "node_conv2d", "node_conv2d_1"
+NODES = set(NAMES)
+BOTH = {"Metadata": "".join(f"[ONNX Layer: {name}]" for name in NAMES)}
 NAMED = "[ONNX Layer: node_conv2d_1]"
 
 
@@ -53,7 +60,9 @@ UNKNOWN = v10("N/A due to dynamic shapes")
     ids=lambda found: found["LayerType"],
 )  # fmt: skip
 def test_half_is_recognised(found: dict[str, Any]) -> None:
-    assert prove_half(info(layer("Reformat", FLOAT), found, found), NODES) == 2
+    both = layer("gemm", v10("Half"), Metadata="[ONNX Layer: node_conv2d][ONNX Layer: add]")
+    layers = [layer("Reformat", FLOAT), found, found, *([both] if "Metadata" in found else [])]
+    assert prove_half(info(*layers), NODES).f16_convolutions == len(layers) - 1
 
 
 @pytest.mark.parametrize(
@@ -67,7 +76,7 @@ def test_half_is_recognised(found: dict[str, Any]) -> None:
         (layer("CaskConvolution", v10("Row major Int8 format")), "int8"),
         (layer("CaskConvolution", v10("Row major linear FP8 format")), "f8"),
         (layer("CaskConvolution", UNKNOWN), "an unknown precision"),
-        (layer("CaskConvolution", Precision="FP16"), "an unknown precision"),
+        (layer("CaskConvolution", {}, Precision="FP16"), "an unknown precision"),
         (layer("kgen", v10("Float"), Metadata=NAMED), "FP32"),
     ],
 )  # fmt: skip
@@ -80,14 +89,31 @@ def test_anything_else_is_refused(found: dict[str, Any], kind: str) -> None:
 def test_a_result_in_fp32_is_allowed() -> None:
     """The cast of the logits may be part of the last convolution."""
     last = layer("CaskConvolution", HALF, Outputs=[{"Name": "logits", **FLOAT}])
-    assert prove_half(info(last), NODES) == 1
+    assert prove_half(info(last), NODES) == Proof(1, covered=0, total=2)
 
 
 def test_layers_that_move_data_are_no_convolutions() -> None:
     moved = layer("Reformat", FLOAT, Metadata=NAMED, ParameterType="Reformat")
-    assert prove_half(info(moved, layer("CaskConvolution", HALF)), NODES) == 1
     other = layer("kgen", v10("Float"), Metadata="[ONNX Layer: node_cast]")
-    assert prove_half(info(other, layer("CaskConvolution", HALF)), NODES) == 1
+    empty = layer("CaskConvolution")  # neither inputs nor weights
+    found = prove_half(info(moved, other, empty, layer("CaskConvolution", HALF, **BOTH)), NODES)
+    assert found.f16_convolutions == 1
+
+
+def test_every_convolution_of_the_graph_is_in_a_layer_that_convolves() -> None:
+    first, second = (layer("kgen", v10("Half"), Metadata=f"[ONNX Layer: {n}]") for n in NAMES)
+    assert prove_half(info(first, second), NODES) == Proof(2, covered=2, total=2)
+    assert prove_half(info(layer("fusion", HALF, **BOTH)), NODES) == Proof(1, 2, 2)
+    missing = r"shows 1 of 2 convolutions \(missing: node_conv2d_1\)"
+    moved = layer("Reformat", HALF, Metadata=NAMED)
+    for others in ([], [moved], [layer("CaskConvolution", HALF)]):
+        with pytest.raises(EngineError, match=missing):
+            prove_half(info(first, *others), NODES)
+    with pytest.raises(EngineError, match=r"shows 0 of 2 .*missing: node_conv2d, node_conv2d_1\)"):
+        prove_half(info(layer("CaskConvolution", HALF, Metadata="[ONNX Layer: x]")), NODES)
+    many = {f"n{i}" for i in range(9)}
+    with pytest.raises(EngineError, match=r"0 of 9 .*n3, n4, …\)"):
+        prove_half(info(layer("CaskConvolution", HALF, Metadata="[ONNX Layer: x]")), many)
 
 
 @pytest.mark.parametrize("layers", [[], [layer("Reformat", HALF)], [layer("kgen", HALF)]])
@@ -103,13 +129,13 @@ def test_no_list_is_no_proof(text: str) -> None:
 
 
 def test_names_alone_are_no_proof() -> None:
-    with pytest.raises(EngineError, match="names only"):
+    with pytest.raises(NamesOnlyError, match="names only"):
         prove_half(json.dumps({"Layers": ["node_conv2d + node_relu"]}), NODES)
 
 
 def test_raw_control_characters_are_read() -> None:
     text = info(layer("kgen", v10("Half"), Metadata="[ONNX Layer: a]|[ONNX Layer: node_conv2d]"))
-    assert prove_half(text.replace("|", "\x1e"), NODES) == 1
+    assert prove_half(text.replace("|", "\x1e"), {"node_conv2d"}).covered == 1
 
 
 def test_every_convolution_of_the_model_has_a_name(model: Model) -> None:

@@ -115,9 +115,23 @@ def test_a_refused_capture_is_said_and_the_operators_run(cuda: Cuda) -> None:
     context = engine.device_context()
     assert context.graph_refused == "operation not permitted"
     assert engine.notes == ("torch: no CUDA graph, so slower (operation not permitted)",)
+    assert cuda.calls[-5:] == ["synchronize", "capture", "infer", "infer", "synchronize"]
     context.input[:] = 2
     context.run()
     assert (context.logits == 2).all()
+
+
+def test_an_error_that_stays_shows_after_a_refused_capture(cuda: Cuda) -> None:
+    cuda.capture_fails = RuntimeError("operation not permitted")
+    network = Network(cuda)
+
+    def broken_in_the_end(image: Any) -> Any:
+        if cuda.calls.count("infer") > 3:
+            raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+        return network(image)
+
+    with pytest.raises(EngineError, match="illegal memory access"):
+        CudaContext(broken_in_the_end, SIZE)
 
 
 def test_each_context_is_another_and_the_first_is_there_at_once(cuda: Cuda) -> None:

@@ -17,9 +17,9 @@ torch = pytest.importorskip("torch")
 import torch_wheels  # noqa: E402
 from torch_gpu import require_gpu  # noqa: E402
 
-from rtseg.backends import available, torch_tensorrt  # noqa: E402
+from rtseg.backends import available, parity, torch_tensorrt  # noqa: E402
 from rtseg.backends.onnx_module import module_of  # noqa: E402
-from rtseg.backends.plan_use import CACHED  # noqa: E402
+from rtseg.backends.plan_use import CACHED, PlanRefusedError  # noqa: E402
 from rtseg.backends.plans import BuildOptions, PlanCache, PlanKey, model_sha256  # noqa: E402
 from rtseg.backends.torch_pairs import PAIRS, mismatch  # noqa: E402
 from rtseg.errors import EngineError  # noqa: E402
@@ -133,7 +133,7 @@ def library(monkeypatch) -> Library:
     monkeypatch.setattr(torch_tensorrt, "load_library", lambda: made)
     monkeypatch.setattr(torch_tensorrt, "_DEVICE", "cpu")
     monkeypatch.setattr(torch_tensorrt, "program_key", key_of)
-    monkeypatch.setattr(torch_tensorrt, "_checked", lambda *_: {"agreement": 1.0})
+    monkeypatch.setattr(torch_tensorrt, "checked", lambda *_: {"agreement": 1.0})
     return made
 
 
@@ -162,6 +162,42 @@ def test_a_program_is_compiled_once(library: Library, model: Model, cache: PlanC
     _, reason = torch_tensorrt.compile_program(model, SIZE, options, cache=cache, rebuild=True)
     assert reason == "asked for"
     assert library.timing == [None, b"measured"]
+
+
+def test_a_kept_program_does_not_wait_for_the_builds_of_others(
+    library: Library, model: Model, cache: PlanCache
+) -> None:
+    options = BuildOptions()
+    program, _ = torch_tensorrt.compile_program(model, SIZE, options, cache=cache)
+    second = PlanCache(cache.folder, say=pytest.fail)  # which is told when it waits
+    with cache.building(key_of(library, model, SIZE, options)):
+        again = torch_tensorrt.compile_program(model, SIZE, options, cache=second)
+    assert again == (program, CACHED)
+
+
+@pytest.mark.parametrize("cuda_graph", [True, False])
+def test_it_is_checked_as_it_will_run(model: Model, monkeypatch, cuda_graph: bool) -> None:
+    seen = {}
+
+    def engine(*_: Any, **options: Any) -> Any:
+        seen.update(options)
+        return SimpleNamespace(device_context=lambda: None, close=lambda: None)
+
+    monkeypatch.setattr(torch_tensorrt, "CudaEngine", engine)
+    monkeypatch.setattr(parity, "check", lambda *_: parity.Parity(1.0, 4))
+    key = key_of(Library(), model, SIZE, BuildOptions(cuda_graph=cuda_graph))
+    facts = torch_tensorrt.checked(b"program", model, key)
+    assert seen["cuda_graph"] is cuda_graph
+    assert (facts["f16_proved"], facts["agreement"]) == (False, 1.0)
+
+
+def test_weights_that_are_not_f16_are_refused(model: Model, monkeypatch) -> None:
+    assert torch_tensorrt.half_module(model, SIZE) is not None
+    monkeypatch.setattr(
+        torch_tensorrt, "module_of", lambda *_: module_of(model, SIZE, torch.float32)
+    )
+    with pytest.raises(EngineError, match=r"dilanet-m.onnx has \d+ of \d+ weights that are not"):
+        torch_tensorrt.half_module(model, SIZE)
 
 
 def test_the_module_that_is_compiled_is_f16(library: Library, model: Model, cache) -> None:
@@ -194,14 +230,14 @@ def test_a_program_that_disagrees_is_not_kept(
     def disagrees(*_: Any) -> dict[str, object]:
         raise EngineError("the engine agrees on 80 % of the pixels")
 
-    monkeypatch.setattr(torch_tensorrt, "_checked", disagrees)
+    monkeypatch.setattr(torch_tensorrt, "checked", disagrees)
     with pytest.raises(EngineError, match="80 %"):
         torch_tensorrt.compile_program(model, SIZE, BuildOptions(), cache=cache)
     assert cache.entries() == []
 
 
 def test_a_broken_program_is_an_engine_error(library: Library) -> None:
-    with pytest.raises(EngineError, match="cannot load the program"):
+    with pytest.raises(PlanRefusedError, match="cannot load the program"):
         torch_tensorrt.load_program(b"not a program")
 
 
@@ -209,6 +245,7 @@ def test_a_broken_program_is_an_engine_error(library: Library) -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore")  # of the library and what it loads
 def test_the_whole_way(model: Model, cache: PlanCache) -> None:
     """Compiled, compared with the reference, cached, loaded; two contexts, a CUDA graph each."""
     require_gpu()

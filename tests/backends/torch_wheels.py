@@ -10,16 +10,17 @@ import zipfile
 from functools import cache
 from pathlib import Path
 
-import pytest
+from trt_wheels import absent
 
 _SECONDS = 120
 
 
 @cache
 def wheel(version: str) -> Path:
-    """The wheel of a release, fetched once; skips, with the reason, where the index lacks it.
+    """The wheel of a release, fetched once.
 
-    It lies in the folder of the variable RTSEG_WHEELS, by default ~/.cache/rtseg-tests.
+    Skips, with the reason, where the index lacks it; fails with RTSEG_REQUIRE_WHEELS=1. It lies in
+    the folder of the variable RTSEG_WHEELS, by default ~/.cache/rtseg-tests.
     """
     folder = Path(os.environ.get("RTSEG_WHEELS") or Path.home() / ".cache" / "rtseg-tests")
     pattern = f"torch_tensorrt-{version}-cp311-*.whl"
@@ -39,10 +40,10 @@ def _fetch(version: str, folder: Path) -> None:
             command, capture_output=True, text=True, timeout=_SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
-        pytest.skip(f"no wheel of torch-tensorrt {version} within {_SECONDS} s")
+        absent(f"no wheel of torch-tensorrt {version} within {_SECONDS} s")
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
-        pytest.skip(f"no wheel of torch-tensorrt {version}: {last}")
+        absent(f"no wheel of torch-tensorrt {version}: {last}")
 
 
 def source(version: str, member: str) -> ast.Module:

@@ -38,9 +38,10 @@ HALF = "Channel major FP16 format where channel % 8 == 0"
 class Machine:
     """What happens, and what was called.
 
-    calls: names of all calls in order. refused_loads: plans that will not load, before one does.
-    parser_errors: (node, operator, description) each. layers:
-    of the inspector. says: logged as an error when something fails.
+    calls: names of all calls in order. enqueues: how many succeed before all fail. refused_loads:
+    plans that will not load, before one does. parser_errors: (node, operator, description) each.
+    layers: of the inspector. interrupted: Ctrl-C comes during a build. says: logged as an error
+    when something fails.
     """
 
     model: Model
@@ -52,10 +53,11 @@ class Machine:
     refused_loads: int = 0
     room: bool = True
     formats: dict[str, str] = field(default_factory=lambda: dict.fromkeys(IO, LINEAR))
-    enqueues: bool = True
+    enqueues: int = 1 << 30
     says: str = "[builder.cpp::build::1] Error Code 10: no implementation for node_conv2d"
     layers: list[Any] = field(default_factory=lambda: [layer("c", "CaskConvolution", HALF)])
     swapped_classes: bool = False
+    interrupted: bool = False
     capture_refused: str = ""
     calls: list[str] = field(default_factory=list)
     seen: dict[str, Any] = field(default_factory=dict)

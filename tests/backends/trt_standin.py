@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from contextlib import suppress
 from enum import IntEnum
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -93,6 +95,9 @@ class Builder(Recorder):
         machine.seen["shape"] = network.tensor.shape
         monitor = config.progress_monitor
         monitor.phase_start("Building", None, 3)
+        if machine.interrupted:
+            with suppress(KeyboardInterrupt):  # as the binding does around our method
+                signal.raise_signal(signal.SIGINT)
         if not all([monitor.step_complete("Building", 0), monitor.step_complete("Building", 1)]):
             return None
         monitor.phase_finish("Building")
@@ -221,7 +226,8 @@ class Execution(Recorder):
 
     def execute_async_v3(self, stream_handle: int) -> bool:
         assert stream_handle == 7
-        if not self._machine.enqueues:
+        self._machine.enqueues -= 1
+        if self._machine.enqueues < 0:
             self._log.log(Severity.ERROR, self._machine.says)
             return False
         self._machine.enqueue(self._addresses)

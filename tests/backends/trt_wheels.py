@@ -72,14 +72,14 @@ def _wheel(version: str) -> Path:
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode or not list(folder.glob(pattern)):
-            _absent(f"no {PACKAGE} {version} for this Python and system: {done.stderr[-300:]}")
+            absent(f"no {PACKAGE} {version} for this Python and system: {done.stderr[-300:]}")
     return next(folder.glob(pattern))
 
 
 def _empty_libraries(folder: Path, major: str) -> None:
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
-        _absent("no C compiler for the empty libraries that the bindings load")
+        absent("no C compiler for the empty libraries that the bindings load")
     source = folder / "empty.c"
     source.write_text("\n".join(f"void *{name}(void) {{ return 0; }}" for name in _SYMBOLS))
     for name in _LIBRARIES:
@@ -88,7 +88,8 @@ def _empty_libraries(folder: Path, major: str) -> None:
         subprocess.run([str(compiler), *flags, str(source)], check=True)
 
 
-def _absent(reason: str) -> None:
+def absent(reason: str) -> None:
+    """Skip, or fail with RTSEG_REQUIRE_WHEELS=1."""
     if os.environ.get("RTSEG_REQUIRE_WHEELS") == "1":
         pytest.fail(reason)
     pytest.skip(reason)

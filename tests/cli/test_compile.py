@@ -15,9 +15,9 @@ import pytest
 from rich.console import Console
 
 from rtseg.backends import available, compiling, tensorrt, trt_module
-from rtseg.backends.plan_use import CACHED
+from rtseg.backends.plan_use import kept_or_built
 from rtseg.backends.plans import BuildOptions, PlanCache, PlanKey, model_sha256
-from rtseg.cli import compile_report
+from rtseg.cli.building import BuildBars
 from rtseg.device import driver
 from rtseg.errors import EngineError
 from rtseg.model import Model
@@ -60,14 +60,14 @@ def builder(monkeypatch) -> list[bool]:
     def compile_plan(model, size, options, *, cache, progress=None, rebuild=False):
         calls.append(rebuild)
         key = key_for(model, size, options)
-        with cache.building(key):
-            found = cache.get(key)
-            if found.data is not None and not rebuild:
-                return found.data, CACHED
+
+        def build() -> bytes:
             progress("Building engine", 1, 1)
             facts = {"agreement": 0.99934, "frames": 4, "f16_convolutions": 41}
             cache.put(key, b"plan" * 500_000, {"build_seconds": 41.3, **facts})
-            return b"plan", "asked for" if rebuild else found.reason
+            return b"plan"
+
+        return kept_or_built(cache, key, build, rebuild=rebuild)
 
     monkeypatch.setattr(available, "missing", lambda _: None)
     monkeypatch.setattr(trt_module, "load_module", lambda: None)
@@ -79,7 +79,7 @@ def builder(monkeypatch) -> list[bool]:
 def test_an_engine_is_built_and_kept(rtseg, cache, recipe, builder, key) -> None:
     done = rtseg("compile", recipe)
     assert done.code == 0, done.err
-    assert "building dilanet-s 480x360" in done.err
+    assert done.err == "note: tensorrt: building for 480x360, minutes; no plan yet\n"
     lines = done.out.splitlines()
     assert lines[0] == f"dilanet-s 480x360  TensorRT 10.16.1 f16 on {DEVICE}"
     assert lines[1] == "compiled now: no plan yet"
@@ -87,11 +87,14 @@ def test_an_engine_is_built_and_kept(rtseg, cache, recipe, builder, key) -> None
     assert "41 convolutions, all FP16" in lines[3]
     assert "41 s" in lines[4]
     assert lines[5] == f"{cache.path(key)}, 2.0 MB"
+    assert lines[6:] == [f"use it: rtseg run VIDEO --engine {recipe}"]
 
 
 def test_the_second_time_it_is_there(rtseg, cache, recipe, builder) -> None:
     rtseg("compile", recipe)
-    assert "in the cache already" in rtseg("compile", recipe).out
+    done = rtseg("compile", recipe)
+    assert "in the cache already" in done.out
+    assert done.err == ""  # nothing takes minutes
     assert "compiled now: asked for" in rtseg("compile", recipe, "--rebuild").out
     assert builder == [False, False, True]
 
@@ -117,10 +120,12 @@ def test_a_plan_from_elsewhere(rtseg, cache, recipe, builder, key, monkeypatch) 
     assert done.code == 2
     assert "runs native code" in done.err
     assert cache.entries() == []
-    monkeypatch.setattr(compiling, "_compared", lambda *_: {"agreement": 0.998})
+    facts = {"agreement": 0.998, "f16_proved": False}
+    monkeypatch.setattr(compiling, "_checked", lambda *_: facts)
     done = rtseg("compile", recipe, "--from", "theirs.engine", "--trust")
     assert done.code == 0, done.err
     assert "taken over from theirs.engine, on your word" in done.out
+    assert "not proved to be FP16" in done.out
     assert cache.get(key).data == b"theirs"
     assert builder == []
     listed = rtseg("compile", "--list").out
@@ -131,11 +136,11 @@ def test_a_plan_from_elsewhere(rtseg, cache, recipe, builder, key, monkeypatch) 
 def test_a_plan_from_elsewhere_that_does_not_fit(
     rtseg, cache, recipe, builder, monkeypatch
 ) -> None:
-    def compared(job, data):
+    def checked(*_):
         raise EngineError("TensorRT cannot load the plan: wrong GPU")
 
     Path("theirs.engine").write_bytes(b"theirs")
-    monkeypatch.setattr(compiling, "_compared", compared)
+    monkeypatch.setattr(compiling, "_checked", checked)
     done = rtseg("compile", recipe, "--from", "theirs.engine", "--trust")
     assert done.code == 1
     assert "wrong GPU" in done.err
@@ -237,18 +242,17 @@ def test_a_folder_that_others_may_write_to(rtseg, cache, key) -> None:
     assert "chmod 700" in done.err
 
 
-def test_the_builders_phases_are_drawn(monkeypatch) -> None:
+def test_the_builders_phases_are_drawn_in_place_of_the_spinner() -> None:
     drawn = io.StringIO()
     console = Console(file=drawn, force_terminal=True, width=100)
-    monkeypatch.setattr(compile_report, "_terminal", console)
-    with compile_report.progress_bars("building dilanet-s") as tell:
-        tell("Building [engine]", 0, 2)
-        inner = threading.Thread(target=lambda: [tell("Tactics", i, 30) for i in range(31)])
+    with console.status("compiling") as spinner, BuildBars(console, spinner.stop) as bars:
+        bars.tell("Building [engine]", 0, 2)
+        inner = threading.Thread(target=lambda: [bars.tell("Tactics", i, 30) for i in range(31)])
         inner.start()
         inner.join()
-        compile_report.say("another process is building")
-        tell("Building [engine]", 1, 2)
+        bars.say("another process is building")
+        bars.tell("Building [engine]", 1, 2)
     text = drawn.getvalue()
-    assert "building dilanet-s" in text
+    assert "compiling" in text
     assert "Building [engine]" in text
     assert "note:" in text

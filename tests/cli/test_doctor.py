@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rtseg.backends import BACKENDS, available
+from rtseg.backends import BACKENDS, available, installed
 from rtseg.backends.torch_pairs import PAIRS
 from rtseg.cli import doctor
 from rtseg.errors import EngineError
@@ -34,13 +34,16 @@ def test_each_backend_has_its_reason(rtseg, no_gpu) -> None:
     assert says(r"torch-tensorrt\s+no: no NVIDIA driver", done.out)
     assert says(r"openvino\s+yes, on the CPU, (f32|bf16)", done.out)
     assert says(r"auto\s+openvino: tensorrt, torch-tensorrt, torch cannot run on a GPU", done.out)
-    order = re.findall(rf"^({'|'.join(BACKENDS)})\s+(?:yes|no)\b", done.out, re.MULTILINE)
+    order = re.findall(
+        rf"^({'|'.join(BACKENDS)})\s+(?:yes|no|should run)\b", done.out, re.MULTILINE
+    )
     assert order == list(BACKENDS)
 
 
 def test_torch_on_the_cpu_is_passed_over(rtseg, no_gpu) -> None:
     pytest.importorskip("torch")
-    assert says(r"torch\s+yes, on the CPU, f32 or bf16; auto passes it over", rtseg("doctor").out)
+    out = rtseg("doctor").out
+    assert says(r"torch\s+should run on the CPU \(not loaded\), f32 or bf16; auto passes it", out)
 
 
 def test_it_fits_a_terminal_of_80_columns(rtseg, no_gpu, monkeypatch) -> None:
@@ -55,14 +58,14 @@ def test_what_to_install_is_shown_with_its_brackets(rtseg, no_gpu, monkeypatch) 
 
 
 def test_the_pairs_of_versions(rtseg, no_gpu, monkeypatch) -> None:
-    installed = {"torch": "2.13.0+cu130", "torch-tensorrt": "2.13.0", "tensorrt": "11.0.0.114"}
-    monkeypatch.setattr(doctor, "_version", installed.get)
-    monkeypatch.setattr(available, "tensorrt_version", lambda: installed["tensorrt"])
+    here = {"torch": "2.13.0+cu130", "torch-tensorrt": "2.13.0", "tensorrt": "11.0.0.114"}
+    monkeypatch.setattr(doctor, "_version", here.get)
+    monkeypatch.setattr("rtseg.backends.installed.tensorrt_version", lambda: here["tensorrt"])
     out = rtseg("doctor").out
     for pair in PAIRS:
         text = rf"{pair.torch_tensorrt}\s+torch {pair.torch}, tensorrt {pair.tensorrt}"
         assert says(text + ("  *← installed" if pair.torch == "2.13" else r"\s*$"), out)
-    installed["tensorrt"] = "11.1.0.1"
+    here["tensorrt"] = "11.1.0.1"
     assert says(r"2.13.0 .*← fits the torch that is installed", rtseg("doctor").out)
 
 
@@ -92,7 +95,16 @@ def test_gpus_by_name_capability_and_memory(rtseg, two_gpus) -> None:
     out = rtseg("doctor").out
     for number in (0, 1):
         assert says(rf"NVIDIA GPU\s+NVIDIA {number}, sm_910, 79 GiB, CUDA 13.0", out)
-    assert says(r"torch\s+yes, on the GPU, f16; f32 and bf16 on the CPU", out)
+    assert says(r"torch\s+should run on the GPU \(not loaded\), f16; f32 and bf16 on the CPU", out)
+
+
+def test_a_driver_that_is_too_old_is_no_yes(rtseg, two_gpus, monkeypatch) -> None:
+    monkeypatch.setattr("rtseg.device.driver.cuda_version", lambda: 12040)
+    monkeypatch.setattr(installed, "version", lambda *_: "13.0.88")
+    out = " ".join(rtseg("doctor").out.split())
+    assert "tensorrt no: numba-cuda is installed for CUDA 13, the NVIDIA driver knows" in out
+    assert "CUDA 12.4 at most; install driver 580 or newer" in out
+    assert says(r"auto\s+openvino: tensorrt", rtseg("doctor").out)
 
 
 def test_auto_is_explained_where_there_is_a_gpu(rtseg, two_gpus, monkeypatch) -> None:

@@ -7,7 +7,10 @@ import re
 import pytest
 from drive import FAST, stamps
 
+from rtseg.backends import available, tensorrt
+from rtseg.backends.plans import BuildOptions
 from rtseg.device import driver
+from rtseg.errors import EngineError
 
 
 def refused() -> list[tuple[tuple[str, ...], str]]:
@@ -50,3 +53,56 @@ def test_by_name_software_and_x264_are_what_the_processor_does_anyway(rtseg, cli
     assert "note:" not in done.out and "device memory" not in done.out
     assert "x264" in done.out
     assert len(stamps(tmp_path / "out.mp4")) == 24
+
+
+RECIPE = """
+model = "dilanet-s"
+size = [160, 96]
+backend = "tensorrt"
+[options]
+level = 5
+cuda_graph = false
+"""
+
+
+def test_an_engine_is_run_as_its_recipe_says(rtseg, clip, tmp_path, monkeypatch) -> None:
+    """The builder's place is taken by one that shows what it was asked for, and refuses."""
+    seen = {}
+
+    def build(model, size, *, progress, say, **given):
+        seen.update(given, name=model.contract.name, size=size)
+        say("tensorrt: building for 160x96, minutes; no plan yet")
+        progress("Building", 0, 1)
+        raise EngineError("no GPU in this test")
+
+    monkeypatch.setattr(available, "missing", lambda _: None)
+    monkeypatch.setattr(tensorrt, "build", build)
+    (tmp_path / "engine.toml").write_text(RECIPE)
+    done = rtseg("run", clip, "--engine", "engine.toml", "--streams", 2)
+    assert done.code == 1
+    assert done.err.splitlines() == [
+        "note: tensorrt: building for 160x96, minutes; no plan yet",
+        "rtseg: error: no GPU in this test",
+    ]
+    options = BuildOptions(level=5, cuda_graph=False)
+    assert seen == {"name": "dilanet-s", "size": (160, 96), "options": options, "threads": None,
+                    "precision": "auto", "streams": 2}  # fmt: skip
+    assert rtseg("run", clip, "--engine", "engine.toml", "--quiet").err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "args", [("--model", "dilanet-m"), ("-m", "dilanet-s"), FAST, ("--backend", "auto")]
+)
+def test_a_recipe_and_what_it_says_already(rtseg, clip, tmp_path, args) -> None:
+    (tmp_path / "engine.toml").write_text(RECIPE)
+    done = rtseg("run", clip, "--engine", "engine.toml", *args)
+    assert done.code == 2
+    name = {"-m": "--model"}.get(args[0], args[0])
+    assert done.err == f"rtseg: error: --engine says model, size and backend; leave {name} out\n"
+
+
+def test_a_recipe_that_is_none(rtseg, clip, tmp_path) -> None:
+    done = rtseg("run", clip, "--engine", "none.toml")
+    assert done.code == 2
+    assert "no recipe none.toml" in done.err
+    assert not list(tmp_path.iterdir())
