@@ -44,7 +44,7 @@ SMALL = DilaNetConfig(
     mid_at_4=(),
     channels=64,
     mid=32,
-    dilations=(1, 2, 4, 1, 2, 4, 8),
+    dilations=(1, 2, 4, 1, 2, 4, 8, 4, 8),
     decoder=32,
 )
 MEDIUM = DilaNetConfig(

@@ -46,7 +46,7 @@ def test_the_receptive_field_has_no_grid(network) -> None:
 
 # Parameters and GMACs at 480x360 as designed; a change of the architecture must change these.
 @pytest.mark.parametrize(
-    ("name", "parameters", "gmacs"), [("dilanet-s", 131_515, 0.490), ("dilanet-m", 581_531, 1.988)]
+    ("name", "parameters", "gmacs"), [("dilanet-s", 158_651, 0.562), ("dilanet-m", 581_531, 1.988)]
 )
 def test_size(name, parameters, gmacs) -> None:
     network = build(name, 11)
