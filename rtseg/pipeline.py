@@ -9,6 +9,9 @@ The capture thread puts a future for each frame into `order` and the frame into 
 takes the futures in that order, so frames leave as they came however the workers finish. A number
 of slots bounds the frames under way: when they are all taken, decoding waits. No frame of a file is
 lost. An exception in any thread travels through the futures to the caller.
+
+The clock starts, and the first frame is taken, when every worker has its inference context: on a
+GPU one may take as long as hundreds of frames.
 """
 
 from __future__ import annotations
@@ -92,7 +95,9 @@ class Pipeline:
     ) -> None:
         self._source, self._segmenter, self._sinks = source, segmenter, sinks
         self._painter = painter
-        self._slots = threading.Semaphore(depth or _depth(segmenter.streams))
+        self._most = depth
+        self._slots = threading.Semaphore(0)  # none before `run`
+        self._ready: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._order: queue.SimpleQueue[_Job | BaseException | None] = queue.SimpleQueue()
         self._spare: deque[NDArray[np.uint8]] = deque()
@@ -116,11 +121,15 @@ class Pipeline:
         """
         info = self._source.info
         self._segmenter.engine(info.width, info.height)  # compiled before the clock starts
-        threads = self._start()
-        started, cpu_started = time.perf_counter(), time.process_time()
+        # Only now: an engine on a GPU takes fewer streams than were asked for.
+        self._slots.release(self._most or _depth(self._segmenter.streams))
+        threads: list[threading.Thread] = []
         tally = _Tally()
         stopped = False
         try:
+            self._start_workers(threads)
+            started, cpu_started = time.perf_counter(), time.process_time()
+            self._start(threads, "rtseg-capture", self._capture)
             self._write_all(tally, on_frame)
             stopped = self._stopping.is_set()
             for sink in self._sinks:
@@ -135,21 +144,28 @@ class Pipeline:
         self._stopping.set()
         self._aborted.set()
         self._source.interrupt()
-        for _ in range(self._segmenter.streams):
+        for _ in threads:
             self._jobs.put(None)
         deadline = time.monotonic() + _JOIN
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _start(self) -> list[threading.Thread]:
-        capture = threading.Thread(target=self._capture, name="rtseg-capture", daemon=True)
-        workers = [
-            threading.Thread(target=self._work, name=f"rtseg-worker-{i}", daemon=True)
-            for i in range(self._segmenter.streams)
-        ]
-        for thread in (capture, *workers):
-            thread.start()
-        return [capture, *workers]
+    def _start_workers(self, threads: list[threading.Thread]) -> None:
+        """Start them and wait until each is ready. Raises what kept one from it."""
+        for i in range(self._segmenter.streams):
+            self._start(threads, f"rtseg-worker-{i}", self._work)
+        for _ in range(self._segmenter.streams):
+            failure = self._ready.get()
+            if failure is not None:
+                raise failure
+
+    def _start(
+        self, threads: list[threading.Thread], name: str, target: Callable[[], None]
+    ) -> None:
+        """Start a thread and put it among those that are to be ended."""
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        thread.start()
+        threads.append(thread)
 
     # Capture thread
 
@@ -179,12 +195,17 @@ class Pipeline:
     # Worker threads
 
     def _work(self) -> None:
-        worker: Worker | None = None
+        try:
+            info = self._source.info
+            worker = self._segmenter.worker(info.width, info.height)
+        except BaseException as exc:
+            self._ready.put(exc)
+            return
+        self._ready.put(None)
         while (job := self._jobs.get()) is not None:
             if self._aborted.is_set():
                 continue
             try:
-                worker = worker or self._segmenter.worker(job.frame.width, job.frame.height)
                 job.result.set_result(self._process(worker, job))
             except BaseException as exc:
                 job.result.set_exception(exc)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from av.video.frame import PictureType
 
 from rtseg.device import dlpack, driver
 from rtseg.device.memory import Form, Memory, Ring, Surface
@@ -60,11 +62,11 @@ def segmenter(model):
 
 
 def on_nvdec(path, **options):
-    """A source on the GPU; skips where FFmpeg cannot load NVDEC, and says why."""
+    """A source on the GPU; stops where FFmpeg cannot load NVDEC, and says why."""
     source = open_source(path, decoder="auto", **options)
     if not source.on_device:
         source.close()
-        pytest.skip(source.notes[0])
+        stop(source.notes[0])
     return source
 
 
@@ -117,6 +119,28 @@ def test_nvdec_gives_the_pictures_of_the_processor(clip) -> None:
         assert same(got, expected.image)  # H.264 decoders agree bit by bit
 
 
+def test_pictures_that_are_not_decoded_in_order_come_in_order(tmp_path) -> None:
+    options = {"preset": "medium", "crf": "12", "bf": "3", "refs": "4", "b-adapt": "0"}
+    path = write_clip(tmp_path / "b.mp4", (noise(i) for i in range(30)), options=options)
+    assert sum(frame.pict_type == PictureType.B for frame in decode(path)) > 10
+    with open_source(path) as source:
+        want = list(source)
+    with on_nvdec(path, in_flight=len(want) + 2) as source:
+        frames = list(source)
+    assert [f.pts for f in frames] == [f.pts for f in want]
+    for frame, expected in zip(frames, want, strict=True):
+        assert same(to_host(frame.image), expected.image)
+
+
+def test_nvdec_opens_whoever_made_the_context(clip) -> None:
+    """FFmpeg refuses the primary context where others made it with their flags, as numba here."""
+    from numba import cuda
+
+    cuda.current_context()
+    with on_nvdec(clip) as source:
+        assert isinstance(next(source).image, DevicePicture)
+
+
 def test_ten_bits_are_rounded_to_eight(tmp_path) -> None:
     frames = (noise(i).reformat(format="yuv420p10le") for i in range(6))
     options = {"preset": "ultrafast", "x265-params": "log-level=none"}
@@ -159,6 +183,22 @@ def test_a_frame_on_the_gpu_is_segmented_as_one_that_is_uploaded(segmenter) -> N
     np.testing.assert_array_equal(segmenter(there).labels, want)
 
 
+def test_threads_may_take_turns(segmenter) -> None:
+    """The second one, and the download, find no context of CUDA in their thread."""
+    image = street()
+    want = segmenter(image).labels.copy()
+    surface = Surface.on_device(Form("bgr", WIDTH, HEIGHT), Memory())
+    surface.flat.copy_to_device(image.reshape(-1))
+    picture = surface.picture("bt709", True)
+    with ThreadPoolExecutor(1) as pool:
+        back = pool.submit(to_host, picture).result()
+    with ThreadPoolExecutor(1) as pool:
+        labels = pool.submit(lambda: segmenter(image).labels).result()
+    np.testing.assert_array_equal(back, image)
+    np.testing.assert_array_equal(labels, want)
+    np.testing.assert_array_equal(segmenter(image).labels, want)
+
+
 def test_the_painted_picture_is_that_of_the_processor(model, segmenter) -> None:
     from rtseg.overlay.painter import OverlayPainter
 
@@ -197,8 +237,9 @@ def test_memory_on_the_gpu_stays_flat(segmenter, tmp_path) -> None:
             if self.written in (30, 290):
                 self.free += (cuda.current_context().get_memory_info().free,)
 
-    path = write_clip(tmp_path / "long.mp4", (noise(i % 20) for i in range(300)))
-    with open_source(path, decoder="auto", memory=segmenter.memory) as source:
+    path = write_clip(tmp_path / "long.mp4", (noise(i % 20) for i in range(300)), options=FINE)
+    with on_nvdec(path, memory=segmenter.memory) as source:
+        assert source.on_device
         watch = Watch()
         Pipeline(source, segmenter, [watch]).run()
     before, after = watch.free

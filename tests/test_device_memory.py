@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
-import re
 import weakref
+from importlib import import_module
 
 import av
 import numpy as np
@@ -121,27 +121,6 @@ def test_pyav_reads_our_planes_and_lets_go_of_them() -> None:
     assert not dlpack._lent
 
 
-# The copy of a decoder's planes, compiled for GPUs that are not here
-
-
-@pytest.mark.parametrize("architecture", [(7, 5), (8, 7), (8, 9), (9, 0)])
-@pytest.mark.parametrize("layout", ["C", "A"])
-def test_copies_compile_without_wide_numbers(architecture, layout) -> None:
-    from numba import cuda, types
-
-    from rtseg.device import copying
-
-    byte = types.uint8
-    for kernel, kind, axes in (
-        (copying._luma_8, byte, 2), (copying._chroma_8, byte, 3),
-        (copying._luma_10, types.uint16, 2), (copying._chroma_10, types.uint16, 3),
-    ):  # fmt: skip
-        signature = types.Array(kind, axes, layout), types.Array(byte, axes, layout)
-        ptx, _ = cuda.compile_ptx(kernel.py_func, signature, cc=architecture)
-        assert re.search(r"\bst\.(global\.)?[ub]8", ptx)
-        assert ".f64" not in ptx and ".f32" not in ptx
-
-
 # Errors, as numba raises them
 
 
@@ -162,6 +141,32 @@ def test_any_other_error_of_cuda_is_a_failed_device() -> None:
     with pytest.raises(EngineError, match=says) as caught, translated("a test"):
         raise cuda_error(700, "CUDA_ERROR_ILLEGAL_ADDRESS")
     assert "CudaAPIError" in repr(caught.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    "module_and_name",
+    [
+        "numba.cuda.cudadrv.error.NvvmError", "numba.cuda.cudadrv.error.NvvmSupportError",
+        "numba.cuda.cudadrv.error.NvrtcError", "numba.cuda.cudadrv.error.NvrtcCompilationError",
+        "numba.cuda.cudadrv.error.NvrtcSupportError", "numba.cuda.cudadrv.error.CCSupportError",
+        "numba.cuda.cudadrv.driver.LinkerError", "cuda.core._utils.cuda_utils.NVRTCError",
+        "cuda.bindings.nvvm.nvvmError", "cuda.bindings.nvjitlink.nvJitLinkError",
+        "cuda.pathfinder.DynamicLibNotFoundError",
+    ],
+)  # fmt: skip
+def test_a_kernel_that_does_not_compile_hints_at_the_driver(module_and_name) -> None:
+    module, _, name = module_and_name.rpartition(".")
+    kind = getattr(import_module(module), name)
+    error = kind(5) if name in ("nvvmError", "nvJitLinkError") else kind("no such thing")
+    says = r"be compiled for the GPU \(a test\).*driver is older.*pip install 'rtseg\[cuda\]'"
+    with pytest.raises(EngineError, match=says) as caught, translated("a test"):
+        raise error
+    assert caught.value.__cause__ is error
+
+
+def test_a_driver_older_than_the_compiler_is_not_a_failed_device() -> None:
+    old = cuda_error(222, "CUDA_ERROR_UNSUPPORTED_PTX_VERSION")
+    assert "driver is older" in str(translation(old, "a test"))
 
 
 def test_errors_that_are_not_of_cuda_pass() -> None:

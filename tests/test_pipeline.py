@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 
-from rtseg.errors import DecodeError, SinkError
+from rtseg.errors import DecodeError, EngineError, SinkError
 from rtseg.frame import Frame
 from rtseg.pipeline import Pipeline
 from rtseg.segmentation import Result
@@ -142,6 +142,84 @@ def test_frames_under_way_are_bounded(segmenter) -> None:
     assert 20 <= summary.written <= 24  # those under way are finished
     assert summary.stopped
     assert summary.frames_in == summary.written + summary.dropped
+
+
+def test_fewer_streams_of_the_engine_bound_them_too(model) -> None:
+    """As on a GPU, which is known only once the engine is built."""
+
+    class Few(Segmenter):
+        def engine(self, width: int, height: int, **options: object) -> object:
+            self.streams = 1
+            return super().engine(width, height, **options)
+
+    given = written = 0
+
+    class Counted(Frames):
+        def _frame(self, index: int, raw: int) -> Frame:
+            nonlocal given
+            given += 1
+            return super()._frame(index, raw)
+
+    def on_frame(_result: Result) -> None:
+        nonlocal written
+        written += 1
+        assert given - written <= 4
+
+    with Few(model, size=(64, 48), streams=8) as few:
+        Pipeline(Counted(30), few, [Log(delay=0.005)]).run(on_frame)
+    assert written == 30
+
+
+class Starting(Segmenter):
+    """Makes workers slowly, and remembers in which thread; the last one fails with `error`."""
+
+    def __init__(self, model: object, error: Exception | None = None) -> None:
+        super().__init__(model, size=(64, 48), streams=3)
+        self.made: list[str] = []
+        self.error = error
+
+    def worker(self, width: int, height: int) -> object:
+        time.sleep(0.3)
+        self.made.append(threading.current_thread().name)
+        if self.error and len(self.made) == 3:
+            raise self.error
+        return super().worker(width, height)
+
+
+def test_workers_are_ready_before_the_clock_and_the_first_frame(model) -> None:
+    class Late(Frames):
+        def _raw(self) -> Iterator[int]:
+            before.extend(starting.made)
+            yield from super()._raw()
+
+    before: list[str] = []
+    with Starting(model) as starting:
+        starting.engine(64, 48)
+        summary = Pipeline(Late(3), starting, [NullSink()]).run()
+    assert sorted(before) == [f"rtseg-worker-{i}" for i in range(3)]
+    assert summary.written == 3
+    assert summary.seconds < 0.3
+
+
+def test_a_worker_that_cannot_start_ends_the_run_before_it_begins(model) -> None:
+    source, log = Frames(None), Log()
+    with (
+        Starting(model, EngineError("no context")) as starting,
+        pytest.raises(EngineError, match="no context"),
+    ):
+        Pipeline(source, starting, [log]).run()
+    assert len(starting.made) == 3
+    assert source._seen == 0 and not log.indices
+
+
+def test_stop_while_workers_start(model) -> None:
+    with Starting(model) as starting:
+        pipeline = Pipeline(Frames(None), starting, [NullSink()])
+        timer = threading.Timer(0.1, pipeline.stop)
+        timer.start()
+        summary = pipeline.run()
+        timer.join()
+    assert summary.stopped and summary.written == 0
 
 
 def test_a_decoding_error_comes_after_the_frames_before_it(segmenter) -> None:

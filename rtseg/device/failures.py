@@ -1,4 +1,4 @@
-"""Errors of CUDA, translated: out of memory, or a device that failed."""
+"""Errors of CUDA, translated: out of memory, a kernel not compiled, or a device that failed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ from rtseg.errors import EngineError
 
 _NAMES = {"CudaAPIError", "CudaDriverError", "CudaRuntimeError", "CudaSupportError", "CUDAError"}
 """Of numba (`numba.cuda.cudadrv`) and of `cuda.core`, which launches its kernels."""
+
+_COMPILERS = {
+    "NvvmError", "NvvmSupportError", "NvrtcError", "NvrtcSupportError", "LinkerError",
+    "CCSupportError", "nvvmError", "nvJitLinkError", "NVRTCError", "DynamicLibNotFoundError",
+}  # fmt: skip
+"""Of numba, of `cuda.bindings`, `cuda.core` and `cuda.pathfinder`, while a kernel is compiled."""
+
+_OLD_DRIVER = "UNSUPPORTED_PTX_VERSION"
+"""What the driver says of code from a compiler that is newer than itself."""
 
 
 @contextmanager
@@ -29,14 +38,21 @@ def translated(what: str) -> Iterator[None]:
 def translation(exc: Exception, what: str) -> EngineError | None:
     """The EngineError for an error of CUDA; None for any other."""
     names = {kind.__name__ for kind in type(exc).__mro__}
-    if not names & _NAMES:
+    if not names & (_NAMES | _COMPILERS):
         return None
-    if "OUT_OF_MEMORY" in str(exc):
+    said = " ".join(str(exc).split()).rstrip(" .:")
+    if names & _COMPILERS or _OLD_DRIVER in said:
+        return EngineError(
+            f"a kernel cannot be compiled for the GPU ({what}): {said}; if the driver is older "
+            "than the CUDA that numba-cuda brings along (nvidia-smi shows which one it knows), "
+            "update it; if a library is missing, pip install 'rtseg[cuda]'"
+        )
+    if "OUT_OF_MEMORY" in said:
         return EngineError(
             f"the GPU's memory is full ({what}); lower the network's input (--size), run fewer "
             "streams (--streams), or end other programs that use the GPU"
         )
     return EngineError(
-        f"the GPU failed ({what}): {exc}; nvidia-smi and the system's log say whether it is still "
+        f"the GPU failed ({what}): {said}; nvidia-smi and the system's log say whether it is still "
         "there"
     )

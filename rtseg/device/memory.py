@@ -10,6 +10,8 @@ import queue
 import threading
 import weakref
 from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -130,6 +132,12 @@ class Surface:
         """A new one in page-locked memory. Raises EngineError."""
         return cls(form, memory.on_host((form.nbytes,), np.uint8))
 
+    @cached_property
+    def event(self) -> Any:
+        """For whoever fills it on a stream to record behind that; without a clock."""
+        cuda: Any = import_module("numba.cuda")  # its types know no event without a clock
+        return cuda.event(timing=False)
+
     def picture(self, matrix: ColourMatrix, full_range: bool, ready: Any = None) -> DevicePicture:
         """The planes of one on the GPU as a picture."""
         return DevicePicture(self.planes, self.form.layout, matrix, full_range, ready)
@@ -149,10 +157,14 @@ class Ring:
         for _ in range(count):
             self._free.put(Surface.on_device(form, memory))
 
-    def lend(self, matrix: ColourMatrix, full_range: bool, ready: Any = None) -> DevicePicture:
+    def lend(
+        self, matrix: ColourMatrix, full_range: bool, *, on_stream: bool = False
+    ) -> DevicePicture:
         """A picture with unknown content; waits for one to come back if all are lent.
 
-        Raises EngineError if none does.
+        on_stream: it will be filled on a stream, and `ready` recorded behind that.
+
+        Raises EngineError if none comes back.
         """
         try:
             surface = self._free.get(timeout=_PATIENCE)
@@ -161,6 +173,7 @@ class Ring:
                 f"all {self.count} pictures on the GPU are held; let go of frames before the next "
                 "is asked for, or copy them to the host"
             ) from None
+        ready = surface.event if on_stream else None
         picture = surface.picture(matrix, full_range, ready)
         weakref.finalize(picture, self._free.put, surface).atexit = False
         return picture

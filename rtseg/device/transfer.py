@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,7 +43,9 @@ def to_host(image: Picture | DevicePicture) -> Picture:
     """
     if not isinstance(image, DevicePicture):
         return image
+    cuda: Any = import_module("numba.cuda")
     with translated("downloading a picture"):
+        cuda.current_context()  # of this thread, which may have none yet
         if image.ready is not None:
             image.ready.synchronize()
         planes = tuple(_download(plane) for plane in image.planes)

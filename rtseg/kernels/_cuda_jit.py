@@ -10,10 +10,12 @@ What keeps their code narrow, and is easily undone:
 * Arrays are passed flat, without strides, so that each kernel has one signature for each type of
   its samples. An array is 7 words of arguments: tables are packed into few.
 
-* A kernel in the cache is compiled anew when its own file changes: the parts it calls are in it.
+* A kernel in the cache is compiled anew when its own file changes. The parts it calls are in it,
+  and the options of `kernel`, but the cache looks at neither: `touch` the file.
 
 Kernels are compiled to PTX and not to LTO intermediate code, so that what the tests read is what
-runs. With NUMBA_ENABLE_CUDASIM=1 in the environment the kernels run on the CPU, slowly.
+runs; `cuda.jit(**options)(function)` would drop `lto`, `cuda.jit(function, **options)` keeps it.
+With NUMBA_ENABLE_CUDASIM=1 in the environment the kernels run on the CPU, slowly.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ def kernel(*signatures: str) -> Callable[[Function], Any]:
     options = {} if SIMULATED else {"lto": False, "cache": True}
 
     def register(function: Function) -> Any:
-        compiled = cuda.jit(**options)(function)
+        compiled = cuda.jit(function, **options)
         KERNELS[function.__name__.strip("_").removesuffix("_kernel")] = Kernel(compiled, signatures)
         return compiled
 
@@ -67,7 +69,7 @@ def kernel(*signatures: str) -> Callable[[Function], Any]:
 def part(function: Function) -> Any:
     """A part of a kernel, compiled into it."""
     options = {} if SIMULATED else {"forceinline": True}
-    return cuda.jit(device=True, **options)(function)
+    return cuda.jit(function, device=True, **options)
 
 
 if SIMULATED:  # it has no libdevice
@@ -96,12 +98,13 @@ def launch(
         compiled[blocks, threads, stream](*arguments)
 
 
-def compile_kernels() -> None:
-    """Compile every kernel for the current device, or load it from the cache."""
+def compile_kernels(*names: str) -> None:
+    """Compile kernels for the current device, or load them from the cache: those of `KERNELS` with
+    these names, or all. Raises EngineError."""
     if SIMULATED:
         return
     normalised = import_module("numba.cuda.core.sigutils").normalize_signature
     with translated("compiling the kernels"):
-        for compiled, signatures in KERNELS.values():
+        for compiled, signatures in map(KERNELS.__getitem__, names or KERNELS):
             for signature in signatures:
                 compiled.compile(normalised(signature)[0])

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from av.codec.hwaccel import HWAccel
 from av.container import OutputContainer
 from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc
 from av.video.stream import VideoStream
@@ -14,6 +13,7 @@ from av.video.stream import VideoStream
 from rtseg.errors import OutputError
 from rtseg.frame import ColourMatrix
 from rtseg.hardware import cpu_count
+from rtseg.video import gpu
 
 PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
@@ -72,13 +72,12 @@ def add_stream(
     container: OutputContainer, video: VideoFormat, effort: Effort, time_base: Fraction
 ) -> VideoStream:
     """A stream for pictures of that format. NVENC takes frames on the GPU as they are; PyAV puts
-    others there. Raises FFmpegError, NotImplementedError."""
+    others there. Raises EngineError, FFmpegError, NotImplementedError."""
     kind, rate = effort.codec, video.rate
     options = _OPTIONS[kind](effort)
     if kind == "nvenc":
-        # The device's primary context, which is the one that all our memory is in.
-        gpu = HWAccel("cuda", device="0", is_hw_owned=True)
-        stream = container.add_stream("h264_nvenc", rate=rate, options=options, hwaccel=gpu)
+        hwaccel = gpu.accelerator()
+        stream = container.add_stream("h264_nvenc", rate=rate, options=options, hwaccel=hwaccel)
     else:
         stream = container.add_stream("libx264", rate=rate, options=options)
     assert isinstance(stream, VideoStream)

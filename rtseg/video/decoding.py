@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from av.codec.hwaccel import hwdevices_available
 
 from rtseg.device.memory import Memory
-from rtseg.errors import SourceError
+from rtseg.errors import EngineError, SourceError
 from rtseg.frame import ColourMatrix
 from rtseg.video import gpu
 from rtseg.video.base import Decoder, Limits, shown
 from rtseg.video.files import VideoFile
 from rtseg.video.planes import FrameReader, PlaneReader
+
+_LIBRARY = "libnvcuvid.so.1"
+
+_H264 = "Baseline", "Constrained Baseline", "Main", "High"
+"""Profiles that every NVDEC decodes:
+https://docs.nvidia.com/video-technologies/video-codec-sdk/nvdec-video-decoder-api-prog-guide/.
+FFmpeg does not look at the profile, and would give whatever comes out."""
 
 
 def open_video(
@@ -39,27 +49,39 @@ def open_video(
     plain = opened(PlaneReader(matrix))
     if decoder == "software":
         return plain
-    reason = missing() or _unsuitable(plain)
-    if reason is None:
-        from rtseg.video.nvdec import FORMATS, NvdecReader
-
-        try:
-            video = opened(NvdecReader(matrix, memory, in_flight))
-        except SourceError as exc:  # the processor has just read this file
-            reason = _cause(exc)
-        else:
-            if video.on_device in FORMATS:
-                plain.close()
-                return video
-            video.close()
-            reason = f"it does not give this file's pictures as {', '.join(FORMATS)}"
-    if decoder == "nvdec":
-        plain.close()
-        raise SourceError(
-            f"{shown(path)} cannot be decoded by NVDEC: {reason}; use --decoder auto or software"
-        )
-    plain.notes.append(f"decoded on the processor; NVDEC is not used: {reason}")
+    with ExitStack() as stack:
+        stack.callback(plain.close)  # unless it is what is given back
+        found = missing() or _unsuitable(plain) or _by_nvdec(opened, matrix, memory, in_flight)
+        if isinstance(found, VideoFile):
+            return found
+        if decoder == "nvdec":
+            raise SourceError(
+                f"{shown(path)} cannot be decoded by NVDEC: {found}; use --decoder auto or software"
+            )
+        stack.pop_all()
+    plain.notes.append(f"decoded on the processor; NVDEC is not used: {found}")
     return plain
+
+
+def _by_nvdec(
+    opened: Callable[[FrameReader], VideoFile],
+    matrix: ColourMatrix | None,
+    memory: Memory,
+    in_flight: int,
+) -> VideoFile | str:
+    """The file decoded on the GPU, or why it cannot be."""
+    from rtseg.video.nvdec import FORMATS, NvdecReader
+
+    try:
+        video = opened(NvdecReader(matrix, memory, in_flight))
+    except SourceError as exc:  # the processor has just read this file
+        return _cause(exc)
+    except EngineError as exc:
+        return str(exc)
+    if video.on_device in FORMATS:
+        return video
+    video.close()
+    return f"it does not give this file's pictures as {', '.join(FORMATS)}"
 
 
 def missing() -> str | None:
@@ -69,6 +91,11 @@ def missing() -> str | None:
         return reason
     if "cuda" not in hwdevices_available():
         return "this FFmpeg was built without it"
+    if not _has_library():
+        return (
+            f"the driver's {_LIBRARY} is not there (in a container: "
+            "NVIDIA_DRIVER_CAPABILITIES=compute,utility,video)"
+        )
     try:
         import rtseg.video.nvdec  # noqa: F401 - whether it can be
     except ImportError as exc:
@@ -76,8 +103,22 @@ def missing() -> str | None:
     return None
 
 
+def _has_library() -> bool:
+    try:
+        ctypes.CDLL(_LIBRARY)
+    except OSError:
+        return False
+    return True
+
+
 def _unsuitable(video: VideoFile) -> str | None:
-    return None if video.upright else "the pictures have to be turned"
+    """Why NVDEC is not to be tried on a file; None if it is."""
+    if not video.upright:
+        return "the pictures have to be turned"
+    codec, profile = video.coding
+    if codec == "h264" and profile not in _H264:
+        return f"it does not decode H.264 of profile {profile or 'unknown'}"
+    return None
 
 
 def _cause(exc: SourceError) -> str:

@@ -77,7 +77,7 @@ class Encoder:
     ) -> None:
         """Write the header; to be called once, before the first frame, whose stamp is `first`.
 
-        Raises SinkError.
+        Raises SinkError, and EngineError if CUDA cannot be started.
         """
         try:
             stream = add_stream(self._container, video, self._effort, self._time_base)

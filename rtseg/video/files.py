@@ -21,7 +21,13 @@ from rtseg.errors import SourceError
 from rtseg.frame import DevicePicture, Frame
 from rtseg.video import damage
 from rtseg.video.base import BaseSource, Limits, SourceInfo, shown
-from rtseg.video.planes import UPRIGHT, FrameReader, Orientation, orientation_of
+from rtseg.video.planes import (
+    UPRIGHT,
+    FrameReader,
+    Orientation,
+    device_format,
+    orientation_of,
+)
 from rtseg.video.probe import DEMUXERS, check_file, unreadable
 from rtseg.video.stamps import Stamps
 
@@ -76,7 +82,7 @@ class VideoFile(BaseSource[Decoded]):
             self._release()
             raise
         self._size = (self._first.width, self._first.height)
-        self.on_device = _device_format(self._first)
+        self.on_device = device_format(self._first)
         self._orientation = self._turn(self._first)
         self.info = self._describe(rate)
         self._greet()
@@ -102,6 +108,12 @@ class VideoFile(BaseSource[Decoded]):
     def upright(self) -> bool:
         return self._orientation == UPRIGHT
 
+    @property
+    def coding(self) -> tuple[str, str | None]:
+        """Codec and profile, as FFmpeg calls them; None for a profile that it has no name for."""
+        context = self._stream.codec_context
+        return context.name, context.profile
+
     def _greet(self) -> None:
         assert self._first is not None
         transfer = _HDR.get(self._first.color_trc)
@@ -113,7 +125,7 @@ class VideoFile(BaseSource[Decoded]):
 
     def _turn(self, frame: av.VideoFrame) -> Orientation:
         # A frame on the GPU is only asked for where the first one was found to be upright.
-        return orientation_of(frame) if self._autorotate and not _device_format(frame) else UPRIGHT
+        return orientation_of(frame) if self._autorotate and not device_format(frame) else UPRIGHT
 
     # Reading
 
@@ -215,13 +227,6 @@ class VideoFile(BaseSource[Decoded]):
     def _release(self) -> None:
         self._reader.close()
         self._container.close()
-
-
-def _device_format(frame: av.VideoFrame) -> str | None:
-    """The pixel format of a frame on the GPU; None for one that is not there."""
-    if frame.format.name != "cuda":
-        return None
-    return frame.sw_format.name if frame.sw_format else "unknown"
 
 
 def _open(

@@ -7,15 +7,15 @@ from importlib import import_module
 from typing import Any
 
 import av
-from av.codec.hwaccel import HWAccel
 
 from rtseg.device import dlpack
-from rtseg.device.copying import copy_planes
 from rtseg.device.failures import translated
 from rtseg.device.memory import Form, Memory, Ring
 from rtseg.errors import DecodeError, EngineError
 from rtseg.frame import ColourMatrix, DevicePicture, Yuv420
-from rtseg.video.planes import PlaneReader, is_full_range, matrix_of
+from rtseg.kernels.cuda import compile_copies, copy_planes
+from rtseg.video import gpu
+from rtseg.video.planes import PlaneReader, device_format, is_full_range, matrix_of
 
 cuda: Any = import_module("numba.cuda")  # it has few types
 
@@ -33,12 +33,13 @@ class NvdecReader:
     after all (a size that NVDEC does not take) is given as `Yuv420`.
 
     matrix: used instead of the file's own tag. in_flight: how many pictures may be held at a time.
+    The thread that makes the reader must be the one that opens the file with it. Raises EngineError
+    if CUDA cannot be started, or the copies not be compiled.
     """
 
     def __init__(self, matrix: ColourMatrix | None, memory: Memory, in_flight: int) -> None:
-        # With software allowed a stream that NVDEC does not take shows in its first frame, instead
-        # of failing packet by packet.
-        self.hwaccel = HWAccel("cuda", device="0", allow_software_fallback=True, is_hw_owned=True)
+        self.hwaccel = gpu.accelerator()
+        compile_copies()  # not in the first frame
         self._matrix, self._memory, self._count = matrix, memory, in_flight
         self._software = PlaneReader(matrix)
         self._stream: Any = None
@@ -54,11 +55,12 @@ class NvdecReader:
         if frame.format.name != "cuda":
             return self._software.read(frame)
         try:
-            planes = tuple(dlpack.borrow(plane.__dlpack__()) for plane in frame.planes)
+            with translated(_WHAT):
+                planes = tuple(dlpack.borrow(plane.__dlpack__()) for plane in frame.planes)
         except NotImplementedError as exc:
             raise DecodeError(
-                f"the pixel format changes to {frame.sw_format}, which cannot stay on the GPU; use "
-                "--decoder software"
+                f"the pixel format changes to {device_format(frame)}, which cannot stay on the "
+                "GPU; use --decoder software"
             ) from exc
         colours = self._matrix or matrix_of(frame), is_full_range(frame)
         return self.take_over(planes, *colours, owner=frame)
@@ -72,8 +74,8 @@ class NvdecReader:
         with translated(_WHAT):
             self._prepare(Form("nv12", int(width), int(height)))
             assert self._ring is not None
-            picture = self._ring.lend(matrix, full_range, ready=cuda.event())
-            # FFmpeg works on the default stream of the device's primary context.
+            picture = self._ring.lend(matrix, full_range, on_stream=True)
+            # FFmpeg works on the default stream of the context that `gpu.enter` makes current.
             self._decoded.record(cuda.legacy_default_stream())
             self._decoded.wait(self._stream)
             copy_planes(planes, picture.planes, stream=self._stream)
@@ -89,7 +91,7 @@ class NvdecReader:
 
     def _prepare(self, form: Form) -> None:
         if self._stream is None:
-            self._stream, self._decoded = cuda.stream(), cuda.event()
+            self._stream, self._decoded = cuda.stream(), cuda.event(timing=False)
         if self._ring is None or self._ring.form != form:
             self._ring = None
             self._ring = Ring(form, self._count, self._memory)

@@ -11,6 +11,7 @@ from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 
 from rtseg.device import dlpack
+from rtseg.errors import EngineError, SinkError
 from rtseg.frame import DevicePicture
 from rtseg.video import gpu
 
@@ -26,12 +27,15 @@ def missing(width: int, height: int) -> str | None:
     if reason is not None:
         return reason
     try:
-        context = CodecContext.create(_CODEC, "w")
+        context = CodecContext.create(_CODEC, "w", gpu.accelerator())  # as `codecs.add_stream`
         assert isinstance(context, VideoCodecContext)
         context.width, context.height = width + width % 2, height + height % 2
         context.pix_fmt, context.time_base = "nv12", Fraction(1, 25)
         context.open()
-    except (FFmpegError, ValueError) as exc:  # no such encoder in this FFmpeg, or no such hardware
+    except EngineError as exc:
+        return str(exc)
+    # No such encoder in this FFmpeg, no such hardware.
+    except (FFmpegError, NotImplementedError, ValueError) as exc:
         return f"{_CODEC} cannot be opened ({getattr(exc, 'strerror', None) or exc})"
     return None
 
@@ -44,10 +48,20 @@ class FrameMaker:
 
     def frame(self, picture: DevicePicture) -> av.VideoFrame:
         """The frame of an nv12 picture of even size whose chroma follows its luma, as `Ring` has
-        them; it keeps the picture's memory until the encoder is done with it."""
+        them; it keeps the picture's memory until the encoder is done with it.
+
+        Raises SinkError if FFmpeg does not take it, EngineError if CUDA cannot be started.
+        """
         if self._context is None:
             from av.video.frame import CudaContext
 
-            self._context = CudaContext(device_id=0, primary_ctx=True)
+            gpu.enter()  # FFmpeg takes the current context at the first frame, see `gpu.CONTEXT`
+            self._context = CudaContext(device_id=0, primary_ctx=False, current_ctx=True)
         planes = tuple(dlpack.lend(plane, picture) for plane in picture.planes)
-        return av.VideoFrame.from_dlpack(planes, format="nv12", cuda_context=self._context)
+        try:
+            return av.VideoFrame.from_dlpack(planes, format="nv12", cuda_context=self._context)
+        except (FFmpegError, NotImplementedError) as exc:
+            reason = getattr(exc, "strerror", None) or exc
+            raise SinkError(
+                f"FFmpeg does not take a picture on the GPU: {reason}; use --encoder x264"
+            ) from exc

@@ -146,6 +146,13 @@ class PlaneReader:
         )
 
 
+def device_format(frame: av.VideoFrame) -> str | None:
+    """The pixel format of a frame on the GPU; None for one that is not there."""
+    if frame.format.name != "cuda":
+        return None
+    return frame.sw_format.name if frame.sw_format else "unknown"
+
+
 def matrix_of(frame: av.VideoFrame) -> ColourMatrix:
     """The frame's tag; untagged, BT.709 from 720 rows up and BT.601 below, as players guess."""
     guess: ColourMatrix = "bt709" if frame.height >= 720 else "bt601"

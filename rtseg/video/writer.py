@@ -6,6 +6,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TypeGuard
 
+import numpy as np
+
 from rtseg.device.memory import Form, Memory, Ring
 from rtseg.device.transfer import to_host
 from rtseg.errors import OutputError
@@ -126,19 +128,21 @@ class VideoSink(BaseSink):
     def picture_for(self, frame: Frame) -> Picture | DevicePicture:
         """A picture of the frame's size and colours to draw on and to hand to `write`.
 
-        It is on the GPU if NVENC encodes what workers on the GPU paint (`stay_on_gpu`).
+        It is on the GPU if NVENC encodes what workers on the GPU paint (`stay_on_gpu`): frames in
+        nv12, or in planes in the machine's memory, which they upload as that.
 
         The planes of a `Yuv420` are the memory that will be encoded; their content is unknown.
         After `write` the picture is the sink's again and must not be touched. A picture that is
         not written may simply be dropped.
         """
         image = frame.image
-        if size_of(image) == self._pool.size and (
-            isinstance(image, Yuv420)
-            or (isinstance(image, DevicePicture) and image.layout != "bgr")
-        ):
-            return (self._ring or self._pool).lend(image.matrix, image.full_range)
-        return empty_like(image)
+        if isinstance(image, np.ndarray) or size_of(image) != self._pool.size:
+            return empty_like(image)
+        layout = image.layout if isinstance(image, DevicePicture) else "nv12"
+        if layout == "bgr":
+            return empty_like(image)
+        lender = self._ring if self._ring and layout == "nv12" else self._pool
+        return lender.lend(image.matrix, image.full_range)
 
     def write(self, result: Result) -> None:
         """Encode `result.picture`.

@@ -67,7 +67,11 @@ class Clock:
         self._record()
 
     def finish(self, stage: str) -> dict[str, float]:
-        """Mark the end of the last stage, wait for it, and give the milliseconds of each."""
+        """Mark the end of the last stage, wait for it, and give the milliseconds of each.
+
+        The thread spins meanwhile, which takes its core: numba makes no event that a thread sleeps
+        on (CU_EVENT_BLOCKING_SYNC), and the primary context has the driver's default schedule.
+        """
         self.mark(stage)
         points = self._events[: len(self._names) + 1]
         points[-1].synchronize()

@@ -8,6 +8,7 @@ behind the last of them.
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     from rtseg.backends.base import DeviceEngine
 
+cuda: Any = import_module("numba.cuda")  # it has few types
+
 _WHAT = "segmenting a frame"
 
 
@@ -36,7 +39,7 @@ class DeviceWorker:
     """A `Worker` with one context of a device engine.
 
     memory: counts the buffers, which are as large as the frames and allocated at the first frame
-    of a size. The context belongs to the thread that makes the worker. Raises EngineError.
+    of a size. Several threads may use it, one at a time. Raises EngineError.
     """
 
     def __init__(self, model: Model, engine: DeviceEngine, memory: Memory) -> None:
@@ -56,9 +59,13 @@ class DeviceWorker:
     def render(
         self, frame: Frame, painter: Painter, labels: NDArray[np.uint8] | None = None
     ) -> tuple[Segmentation, Picture | DevicePicture]:
-        """See `Worker.render`. An overlay is painted on the GPU, anything else on the host."""
+        """See `Worker.render`. An overlay is painted on the GPU, anything else on the host, and so
+        are pictures on the GPU that are neither nv12 nor bgr, as our buffers are."""
         if not isinstance(painter, OverlayPainter):
             return paint_on_host(painter, _hosted(frame), self.segment(frame, labels))
+        if isinstance(frame.image, DevicePicture) and frame.image.layout not in ("nv12", "bgr"):
+            # The frame as it is: for one on the host the painter may get a canvas on the GPU.
+            return paint_on_host(painter, frame, self.segment(frame, labels))
         with translated(_WHAT):
             image = self._start(frame)
             out = painter.canvas(frame)
@@ -71,6 +78,7 @@ class DeviceWorker:
 
     def _start(self, frame: Frame) -> DevicePicture:
         """Put everything up to the labels on the stream; the picture on the GPU."""
+        cuda.current_context()  # of this thread, which may have none yet
         context, contract, clock = self._context, self._model.contract, self._clock
         buffers = self._buffers_for(frame.image)
         if not isinstance(frame.image, DevicePicture):

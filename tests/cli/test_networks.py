@@ -22,7 +22,7 @@ def test_the_table_has_every_network_asked_for(rtseg) -> None:
     assert done.code == 0, done.err
     table, _ = done.out.split("\n\n")
     rows = {line.split()[0]: line for line in table.splitlines()}
-    assert "0.13 M" in rows["dilanet-s"]
+    assert "0.16 M" in rows["dilanet-s"]
     assert "480x360" in rows["fastscnn"]
     assert "all" in rows["fastscnn"]  # it pools globally
     assert [rows[name].split()[-1] for name in ("fastscnn", "unet-valid")] == ["yes", "no"]

@@ -128,6 +128,24 @@ def test_launches_find_what_was_compiled() -> None:
         test_the_input_is_that_of_the_cpu(layout, (720, 1280))
     for compiled, signatures in KERNELS.values():
         assert len(compiled.overloads) == len(signatures)
+        assert not any(k.library._lto for k in compiled.overloads.values()), "an old cache"
+
+
+def test_copies_are_compiled_before_they_are_launched() -> None:
+    from numba import cuda
+
+    from rtseg.kernels import cuda as kernels
+    from rtseg.kernels._cuda_copy import COPIES
+    from rtseg.kernels._cuda_jit import KERNELS
+
+    kernels.compile_copies()
+    before = [len(KERNELS[name].compiled.overloads) for name in COPIES]
+    out = cuda.to_device(np.zeros((1080, 1920), np.uint8))
+    for kind in (np.uint8, np.uint16):
+        plane = np.random.default_rng(0).integers(0, 1 << 8, out.shape, kind)
+        kernels.copy_planes((cuda.to_device(plane),), (out,), stream=cuda.default_stream())
+        np.testing.assert_array_equal(out.copy_to_host(), plane if kind is np.uint8 else plane >> 7)
+    assert [len(KERNELS[name].compiled.overloads) for name in COPIES] == before == [1, 1]
 
 
 def test_a_graph_replays_a_frame() -> None:

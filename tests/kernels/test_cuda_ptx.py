@@ -69,6 +69,18 @@ def test_compiles_to_narrow_code(name: str, i: int, architecture: str) -> None:
     assert registers * 256 * 2 <= 65536  # two blocks of 256 threads find room at the least
 
 
+def test_what_is_read_here_is_what_runs() -> None:
+    """With link-time optimisation other code would."""
+    assert all(kernel.compiled.targetoptions["lto"] is False for kernel in KERNELS.values())
+
+
+def test_copies_move_bytes() -> None:
+    for name, read in (("copy_rows", "u8"), ("narrow_rows", "u16")):
+        code = ptx_of(KERNELS[name].compiled.py_func, *KERNELS[name].signatures)
+        assert set(re.findall(r"ld\.global\.(\w+)", code)) == {read}
+        assert set(re.findall(r"st\.global\.(\w+)", code)) == {"u8"}
+
+
 def test_labels_round_every_product_and_every_sum() -> None:
     code = ptx_of(KERNELS["labels"].compiled.py_func, *KERNELS["labels"].signatures)
     assert "fma.rn" not in code

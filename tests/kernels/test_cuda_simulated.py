@@ -33,7 +33,8 @@ def test_in_the_simulator(file: Path) -> None:
 
 
 def test_there_are_such_files() -> None:
-    assert {f.stem for f in FILES} == {"device_drawing", "device_postprocess", "device_preprocess"}
+    names = "copying", "drawing", "postprocess", "preprocess"
+    assert {f.stem for f in FILES} == {f"device_{name}" for name in names}
 
 
 @pytest.mark.parametrize("module", ["rtseg", "rtseg.kernels.cpu", "rtseg.kernels.reference"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,14 +14,14 @@ from stand_in import bgr, greys, on_device, planes
 
 from rtseg.classes import CAMVID
 from rtseg.device import memory as device_memory
-from rtseg.device.copying import copy_planes
 from rtseg.device.memory import Form, Memory, Ring, Surface
 from rtseg.device.transfer import to_host
-from rtseg.errors import EngineError
+from rtseg.errors import DecodeError, EngineError
 from rtseg.frame import DevicePicture, Frame, Yuv420, empty_like
 from rtseg.overlay import Overlay
 from rtseg.overlay.device import DeviceBrush
 from rtseg.segmentation import Segmentation
+from rtseg.video import gpu
 from rtseg.video.nvdec import NvdecReader
 from rtseg.video.nvenc import FrameMaker
 
@@ -121,6 +122,28 @@ def test_a_ring_waits_for_what_is_still_held() -> None:
     thread.join()
 
 
+def test_a_surface_has_one_event_for_all_that_fill_it() -> None:
+    ring = Ring(Form("bgr", 4, 4), 1, Memory())
+    ready = []
+    for on_stream in (True, False, True):
+        picture = ring.lend("bt709", True, on_stream=on_stream)
+        ready.append(picture.ready)
+        del picture
+        gc.collect()
+    assert ready[0] is ready[2] is not None
+    assert ready[1] is None
+
+
+def test_a_download_starts_cuda_in_its_thread(monkeypatch) -> None:
+    image = on_device(planes(16, 8), Memory())
+    started = []
+    monkeypatch.setattr(cuda, "current_context", lambda: started.append(None))
+    to_host(planes(16, 8))
+    assert not started
+    to_host(image)
+    assert started
+
+
 def test_memory_that_is_let_go_is_not_counted() -> None:
     memory = Memory()
     ring = Ring(Form("bgr", 4, 4), 3, memory)
@@ -137,11 +160,30 @@ def test_memory_that_is_let_go_is_not_counted() -> None:
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 def test_decoded_planes_are_copied(size, kind) -> None:
     source = decoded(*size, kind)
-    out = Surface.on_device(Form("nv12", *size), Memory()).planes
-    copy_planes(source, out, stream=cuda.stream())
+    reader = NvdecReader(None, Memory(), 1)
     layout = "nv12" if kind is np.uint8 else "p010"
-    want, got = to_host(DevicePicture(source, layout)), to_host(DevicePicture(out, "nv12"))
-    assert equal(got, want)
+    want = to_host(DevicePicture(source, layout))
+    assert equal(to_host(reader.take_over(source, "bt709", False, owner=None)), want)
+
+
+def test_ffmpeg_is_given_the_context_that_is_made_current(monkeypatch) -> None:
+    entered = []
+    monkeypatch.setattr(cuda, "current_context", lambda: entered.append(None))
+    hwaccel = NvdecReader(None, Memory(), 1).hwaccel
+    assert entered
+    assert hwaccel.options == gpu.CONTEXT == {"primary_ctx": "0", "current_ctx": "1"}
+    assert hwaccel.is_hw_owned and hwaccel.allow_software_fallback
+
+
+def test_a_pixel_format_that_cannot_stay_is_named() -> None:
+    class Plane:
+        def __dlpack__(self) -> None:
+            raise NotImplementedError("unsupported sw_format for DLPack export")
+
+    cuda_format, changed = SimpleNamespace(name="cuda"), SimpleNamespace(name="yuv444p")
+    frame = SimpleNamespace(format=cuda_format, sw_format=changed, planes=(Plane(),))
+    with pytest.raises(DecodeError, match="changes to yuv444p, which"):
+        NvdecReader(None, Memory(), 1).read(frame)
 
 
 def test_frames_of_the_decoder_are_held_until_the_next() -> None:
@@ -211,7 +253,9 @@ def test_an_encoder_frame_is_the_picture_itself() -> None:
     ring = Ring(Form("nv12", 64, 48), 1, Memory())
     picture = ring.lend("bt709", False)
     picture.planes[0][:], picture.planes[1][:] = 77, 99
-    frame = FrameMaker().frame(picture)
+    maker = FrameMaker()
+    frame = maker.frame(picture)
+    assert maker._context.current_ctx and not maker._context.primary_ctx
     assert (frame.width, frame.height, frame.format.name) == (64, 48, "nv12")
     assert [np.unique(np.frombuffer(p, np.uint8)).tolist() for p in frame.planes] == [[77], [99]]
     del picture

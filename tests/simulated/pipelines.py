@@ -5,20 +5,23 @@ from __future__ import annotations
 import re
 import sys
 from fractions import Fraction
+from types import SimpleNamespace
 
 import av
 import numpy as np
 import pytest
-from stand_in import DeviceStandIn, HostStandIn, on_device, planes
+from av.error import ExternalError
+from stand_in import DeviceStandIn, HostStandIn, in_layout, on_device, planes
 
 from rtseg.device import driver
 from rtseg.device.memory import Memory
-from rtseg.errors import EngineError
+from rtseg.errors import EngineError, SinkError
 from rtseg.frame import Frame
 from rtseg.overlay import Overlay
 from rtseg.pipeline import Pipeline, in_flight, painter
 from rtseg.segmentation import Result
 from rtseg.segmenter import DEVICE_STREAMS, Segmenter
+from rtseg.video import nvenc
 from rtseg.video.base import BaseSource, Limits, SourceInfo
 from rtseg.video.codecs import Effort
 from rtseg.video.sinks import MaskSink, StillSink, VideoSink
@@ -27,12 +30,13 @@ SIZE = (48, 32)
 
 
 class Frames(BaseSource[int]):
-    """Frames of patches that move, in planes; on the device if there is a `memory` for them."""
+    """Frames of patches that move, in planes; on the device if there is a `memory` for them, or a
+    `layout` other than nv12."""
 
-    def __init__(self, count: int, memory: Memory | None = None) -> None:
+    def __init__(self, count: int, memory: Memory | None = None, layout: str = "") -> None:
         super().__init__(Limits())
         self.info = SourceInfo("frames", "video", *SIZE, Fraction(25), count)
-        self._count, self._memory = count, memory
+        self._count, self._memory, self._layout = count, memory, layout
 
     def _raw(self):
         yield from range(self._count)
@@ -40,6 +44,8 @@ class Frames(BaseSource[int]):
     def _frame(self, index: int, raw: int) -> Frame:
         picture = planes(*SIZE, raw)
         image = on_device(picture, self._memory) if self._memory else picture
+        if self._layout:
+            image = in_layout(picture, self._layout)
         return Frame(image, index, raw, Fraction(1, 25))
 
 
@@ -65,6 +71,12 @@ def pictures(path) -> list[np.ndarray]:
         return [frame.to_ndarray(format="yuv420p") for frame in container.decode(video=0)]
 
 
+@pytest.fixture(autouse=True)
+def nobody_is_left_behind(monkeypatch) -> None:
+    """A worker that still computes when its run fails would break the simulation of the next."""
+    monkeypatch.setattr("rtseg.pipeline._JOIN", 120.0)
+
+
 @pytest.fixture
 def host_file(model, tmp_path):
     """What the path on the host writes for four frames, and its masks."""
@@ -73,6 +85,16 @@ def host_file(model, tmp_path):
     masks = MaskSink(tmp_path / "host")
     run(segmenter(model, HostStandIn(model.contract, SIZE)), source, [masks], video)
     return tmp_path / "host.mp4"
+
+
+def staying(path, source: Frames, made: Segmenter, monkeypatch) -> VideoSink:
+    """A sink that takes pictures on the device as for NVENC, and hands them to x264."""
+    monkeypatch.setattr(nvenc, "missing", lambda *_: None)
+    video = VideoSink(path, info=source.info, crf=0, encoder="auto")
+    video.stay_on_gpu(made.memory, in_flight(1))
+    assert str(video.effort) == "nvenc p4, qp 0"
+    video.effort = Effort("ultrafast", 0, 1)
+    return video
 
 
 @pytest.mark.parametrize("there", [False, True])
@@ -96,15 +118,9 @@ def test_pictures_that_stay_are_encoded_from_where_they_are(
     model, tmp_path, host_file, monkeypatch
 ) -> None:
     """All of the way to NVENC but NVENC: x264 takes the same nv12 frames."""
-    from rtseg.video import nvenc
-
-    monkeypatch.setattr(nvenc, "missing", lambda *_: None)
     source = Frames(4)
     made = segmenter(model, DeviceStandIn(model.contract, SIZE))
-    video = VideoSink(tmp_path / "device.mp4", info=source.info, crf=0, encoder="auto")
-    video.stay_on_gpu(made.memory, in_flight(1))
-    assert str(video.effort) == "nvenc p4, qp 0"
-    video.effort = Effort("ultrafast", 0, 1)
+    video = staying(tmp_path / "device.mp4", source, made, monkeypatch)
     given: list[object] = []
     made_by = nvenc.FrameMaker.frame
     monkeypatch.setattr(
@@ -114,6 +130,39 @@ def test_pictures_that_stay_are_encoded_from_where_they_are(
     assert len(given) == 4
     want, got = pictures(host_file), pictures(tmp_path / "device.mp4")
     assert all(np.array_equal(a, b) for a, b in zip(want, got, strict=True))
+
+
+@pytest.mark.parametrize("layout", ["i420", "p010"])
+def test_other_layouts_are_painted_and_encoded_by_the_host(
+    model, tmp_path, host_file, monkeypatch, layout
+) -> None:
+    source = Frames(4, layout=layout)
+    made = segmenter(model, DeviceStandIn(model.contract, SIZE))
+    video = staying(tmp_path / "device.mp4", source, made, monkeypatch)
+    run(made, source, [], video)
+    want, got = pictures(host_file), pictures(tmp_path / "device.mp4")
+    assert len(got) == 4
+    assert all(np.array_equal(a, b) for a, b in zip(want, got, strict=True))
+
+
+@pytest.mark.parametrize("error", [ExternalError(1, "no surface"), NotImplementedError("no")])
+def test_a_picture_that_is_not_taken_leaves_a_playable_file(
+    model, tmp_path, monkeypatch, error
+) -> None:
+    source = Frames(8)
+    made = segmenter(model, DeviceStandIn(model.contract, SIZE))
+    video = staying(tmp_path / "out.mp4", source, made, monkeypatch)
+
+    def from_dlpack(planes, **options):
+        if video.written == 3:
+            raise error
+        return av.VideoFrame.from_dlpack(planes, **options)
+
+    stand_in = SimpleNamespace(VideoFrame=SimpleNamespace(from_dlpack=from_dlpack))
+    monkeypatch.setattr(nvenc, "av", stand_in)
+    with pytest.raises(SinkError, match=r"FFmpeg does not take .*: no.*; use --encoder x264"):
+        run(made, source, [], video)
+    assert len(pictures(tmp_path / "out.mp4")) == 3
 
 
 def test_a_still_picture_of_a_frame_on_the_device(model, tmp_path) -> None:

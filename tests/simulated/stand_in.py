@@ -15,6 +15,10 @@ from rtseg.frame import DevicePicture, Yuv420
 
 STEP, CLASSES, STRIDE = 25, 11, 4
 
+_event = cuda.event
+# The simulator's takes no argument; the GPU's is asked for one without a clock.
+cuda.event = lambda timing=True: _event()  # noqa: ARG005
+
 
 def answer(tensor: np.ndarray, mean: tuple[float, ...], std: tuple[float, ...]) -> np.ndarray:
     """(3, h, w) normalised input → (11, h / 4, w / 4) float32 logits."""
@@ -35,7 +39,7 @@ class HostContext:
 
 
 class HostStandIn:
-    name, precision, device = "stand-in", "f32", "host"
+    name, precision, device, notes = "stand-in", "f32", "host", ()
 
     def __init__(self, contract, size) -> None:
         self.contract, self.size = contract, size
@@ -70,7 +74,7 @@ class DeviceContext:
 
 
 class DeviceStandIn:
-    name, precision, device = "stand-in", "f16", "simulator"
+    name, precision, device, notes = "stand-in", "f16", "simulator", ()
 
     def __init__(self, contract, size, *, fail_at: int | None = None, poison: bool = False) -> None:
         self.contract, self.size, self.fail_at, self.poison = contract, size, fail_at, poison
@@ -115,3 +119,13 @@ def on_device(picture, memory: Memory) -> DevicePicture:
     if isinstance(picture, Yuv420):
         return device.picture(picture.matrix, picture.full_range, cuda.event())
     return device.picture("bt709", True)
+
+
+def in_layout(picture: Yuv420, layout: str) -> DevicePicture:
+    """A copy on the device as i420 or p010, without padded rows."""
+    planes = [picture.y, picture.u, picture.v]
+    if layout == "p010":
+        chroma = np.stack(planes[1:], axis=-1)
+        planes = [plane.astype(np.uint16) << 8 for plane in (picture.y, chroma)]
+    there = tuple(cuda.to_device(plane) for plane in planes)
+    return DevicePicture(there, layout, picture.matrix, picture.full_range)

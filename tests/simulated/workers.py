@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from stand_in import DeviceStandIn, HostStandIn, bgr, lost_device, on_device, planes
+from numba import cuda
+from stand_in import DeviceStandIn, HostStandIn, bgr, in_layout, lost_device, on_device, planes
 
 from rtseg.device.memory import Memory
 from rtseg.errors import EngineError
@@ -101,6 +102,37 @@ def test_a_picture_may_stay_on_the_device(both) -> None:
     assert "painted" not in vars(device._buffers), "a buffer for a download was made"
 
 
+@pytest.mark.parametrize("layout", ["i420", "p010"])
+def test_other_layouts_are_painted_on_the_host(both, layout) -> None:
+    host, device, _ = both
+    picture = planes(*SIZE)
+    image = in_layout(picture, layout)
+    canvases = []
+
+    def canvas(frame):
+        canvases.append(frame.image)
+        return empty_like(frame.image)
+
+    painter = OverlayPainter(Overlay(host._model.classes), canvas)
+    segmentation, painted = device.render(Frame(image), painter)
+    assert canvases == [image], "a canvas for a picture on the host may be on the GPU"
+    assert {"download", "overlay"} <= set(segmentation.timings)
+    want = host.render(Frame(picture), painter)[1]
+    for plane, expected in zip(parts(painted), parts(want), strict=True):
+        np.testing.assert_array_equal(plane, expected)
+
+
+def test_cuda_is_started_in_whatever_thread_calls(both, monkeypatch) -> None:
+    _, device, _ = both
+    painter = OverlayPainter(Overlay(device._model.classes), lambda f: empty_like(f.image))
+    started = []
+    monkeypatch.setattr(cuda, "current_context", lambda: started.append(None))
+    device.segment(Frame(bgr(*SIZE)))
+    assert len(started) == 1
+    device.render(Frame(bgr(*SIZE)), painter)
+    assert len(started) == 2
+
+
 def test_not_finite_logits_give_no_answer(model) -> None:
     engine = DeviceStandIn(model.contract, SIZE, poison=True)
     worker = DeviceWorker(model, engine, Memory())
@@ -137,8 +169,6 @@ def test_a_lost_device_is_an_engine_error(model) -> None:
 
 
 def test_no_memory_says_what_to_lower(model, monkeypatch) -> None:
-    from numba import cuda
-
     def full(*_: object, **__: object) -> None:
         error = type(lost_device())
         raise error(2, "Call to cuMemAlloc results in CUDA_ERROR_OUT_OF_MEMORY")
