@@ -34,7 +34,7 @@ def missing(backend: str) -> str | None:
     if backend == "openvino":
         return _absent("openvino", "openvino")
     if backend == "torch":
-        return _absent("torch", "torch")
+        return _absent("torch", "rtseg[torch]")
     reasons = [gpu_missing(), _tensorrt() if backend == "tensorrt" else _torch_tensorrt()]
     return "; ".join(filter(None, reasons)) or None
 
@@ -46,7 +46,7 @@ def gpu_missing() -> str | None:
 
 def torch_gpu_missing() -> str | None:
     """Why torch cannot use a GPU here; None if it can."""
-    return gpu_missing() or _absent("torch", "torch") or _cpu_torch()
+    return gpu_missing() or _absent("torch", "rtseg[torch]") or _cpu_torch()
 
 
 def reasons(precision: str = "auto") -> dict[str, str | None]:
