@@ -56,6 +56,7 @@ class Report(Closing):
         self._engine = describe_engine(segmenter, info)
         self._info, self._shown = info, shown
         self._memory = segmenter.memory if segmenter.on_device else None
+        self._streams = segmenter.streams
         self._written = 0
 
     def __enter__(self) -> Self:
@@ -98,16 +99,19 @@ class Report(Closing):
             self._console.print(f"[yellow]note:[/] {escape(note)}")
         s = summary
         self._console.print(counts(s))
-        if s.written >= 2 * s.cores + 2:  # fewer are over before the pipeline is full
-            share = f", {100 * s.fps / s.bound:.0f} % of what {s.cores} cores allow"
-            self._console.print(
-                f"[bold]{s.fps:.1f} fps[/] over {s.seconds:.1f} s{share} ({s.bound:.1f} fps)"
-            )
+        if s.written >= 2 * self._streams + 2:  # fewer are over before the pipeline is full
+            self._console.print(f"[bold]{s.fps:.1f} fps[/] over {s.seconds:.1f} s{self._share(s)}")
             self._console.print(stage_table(summary))
         if self._memory:
             self._console.print(f"device memory for frames: {self._memory}, fixed")
         for path in outputs:
             self._console.print(f"wrote [bold]{escape(str(path))}[/]")
+
+    def _share(self, s: Summary) -> str:
+        """Of what the cores allow; nothing on a GPU, where they wait for it."""
+        if self._memory is not None:
+            return ""
+        return f", {100 * s.fps / s.bound:.0f} % of what {s.cores} cores allow ({s.bound:.1f} fps)"
 
 
 def counts(s: Summary) -> str:
