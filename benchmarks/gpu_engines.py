@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
 import numpy as np
 import onnx
@@ -170,19 +170,16 @@ def _running(kind: str, model: Model, size: Size) -> Iterator[tuple[Candidate, d
 
 def build(kind: str, model: Model, size: Size) -> DeviceEngine:
     """One of `NAMES`. Raises EngineError, ModelError."""
-    engine: Any
     if kind in ("tensorrt", "torch-tensorrt"):
-        engine = build_engine(model, size, backend=kind)
-    elif kind == "torch, eager":
-        engine = _eager(model, size)
-    else:
-        from rtseg.backends import torch
+        return cast("DeviceEngine", build_engine(model, size, backend=kind))
+    if kind == "torch, eager":
+        return _eager(model, size)
+    from rtseg.backends import torch
 
-        engine = torch.build(
-            model, size, precision="f16", streams=1, threads=None,
-            optimise=kind == "torch, compiled",
-        )  # fmt: skip
-    return engine  # type: ignore[no-any-return]
+    engine = torch.build(
+        model, size, precision="f16", streams=1, threads=None, optimise=kind == "torch, compiled"
+    )
+    return cast("DeviceEngine", engine)
 
 
 def _eager(model: Model, size: Size) -> DeviceEngine:

@@ -125,12 +125,13 @@ def test_on_the_simulator(name: str) -> None:
 def test_a_file_that_nvdec_does_not_take_is_refused_with_its_reason(tmp_path: Path) -> None:
     pytest.importorskip("av")
     import gpu_video
+    import scenes
 
     from rtseg.device import driver
     from rtseg.errors import SourceError
     from rtseg.video.sources import open_source
 
-    clip = gpu_video.rendered(tmp_path, (64, 64), 3)
+    clip = scenes.rendered(tmp_path, (64, 64), 3)
     with open_source(clip) as source:
         assert [(f.width, f.height) for f in source] == [(64, 64)] * 3
     reason = driver.missing()

@@ -11,50 +11,14 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from pipeline_parts import Frames, Log
 
-from rtseg.errors import DecodeError, EngineError, SinkError
+from rtseg.errors import DecodeError, SinkError
 from rtseg.frame import Frame
 from rtseg.pipeline import Pipeline
 from rtseg.segmentation import Result
 from rtseg.segmenter import Segmenter
-from rtseg.video.base import BaseSource, Limits, SourceInfo
 from rtseg.video.sinks import NullSink, VideoSink
-
-
-class Frames(BaseSource[int]):
-    """Grey frames with their index in the first pixel; raises `error` after `count` of them."""
-
-    def __init__(self, count: int | None, error: Exception | None = None) -> None:
-        super().__init__(Limits())
-        self.info = SourceInfo("frames", "video", 64, 48, Fraction(30), count)
-        self._count, self._error = count, error
-
-    def _raw(self) -> Iterator[int]:
-        yield from itertools.count() if self._count is None else range(self._count)
-        if self._error:
-            raise self._error
-
-    def _frame(self, index: int, raw: int) -> Frame:
-        image = np.full((48, 64, 3), 90, np.uint8)
-        image[0, 0] = raw % 256
-        return Frame(image, index, raw, Fraction(1, 30))
-
-
-class Log(NullSink):
-    """Remembers the order and content of what it was given; may raise or stall."""
-
-    def __init__(self, fail_at: int | None = None, delay: float = 0.0) -> None:
-        super().__init__()
-        self.indices: list[int] = []
-        self.fail_at, self.delay = fail_at, delay
-
-    def write(self, result: Result) -> None:
-        if result.frame.index == self.fail_at:
-            raise SinkError("the disk is full")
-        time.sleep(self.delay)
-        assert result.segmentation.index == result.frame.index
-        self.indices.append(result.frame.index)
-        super().write(result)
 
 
 @pytest.fixture(scope="module")
@@ -168,58 +132,6 @@ def test_fewer_streams_of_the_engine_bound_them_too(model) -> None:
     with Few(model, size=(64, 48), streams=8) as few:
         Pipeline(Counted(30), few, [Log(delay=0.005)]).run(on_frame)
     assert written == 30
-
-
-class Starting(Segmenter):
-    """Makes workers slowly, and remembers in which thread; the last one fails with `error`."""
-
-    def __init__(self, model: object, error: Exception | None = None) -> None:
-        super().__init__(model, size=(64, 48), streams=3)
-        self.made: list[str] = []
-        self.error = error
-
-    def worker(self, width: int, height: int) -> object:
-        time.sleep(0.3)
-        self.made.append(threading.current_thread().name)
-        if self.error and len(self.made) == 3:
-            raise self.error
-        return super().worker(width, height)
-
-
-def test_workers_are_ready_before_the_clock_and_the_first_frame(model) -> None:
-    class Late(Frames):
-        def _raw(self) -> Iterator[int]:
-            before.extend(starting.made)
-            yield from super()._raw()
-
-    before: list[str] = []
-    with Starting(model) as starting:
-        starting.engine(64, 48)
-        summary = Pipeline(Late(3), starting, [NullSink()]).run()
-    assert sorted(before) == [f"rtseg-worker-{i}" for i in range(3)]
-    assert summary.written == 3
-    assert summary.seconds < 0.3
-
-
-def test_a_worker_that_cannot_start_ends_the_run_before_it_begins(model) -> None:
-    source, log = Frames(None), Log()
-    with (
-        Starting(model, EngineError("no context")) as starting,
-        pytest.raises(EngineError, match="no context"),
-    ):
-        Pipeline(source, starting, [log]).run()
-    assert len(starting.made) == 3
-    assert source._seen == 0 and not log.indices
-
-
-def test_stop_while_workers_start(model) -> None:
-    with Starting(model) as starting:
-        pipeline = Pipeline(Frames(None), starting, [NullSink()])
-        timer = threading.Timer(0.1, pipeline.stop)
-        timer.start()
-        summary = pipeline.run()
-        timer.join()
-    assert summary.stopped and summary.written == 0
 
 
 def test_a_decoding_error_comes_after_the_frames_before_it(segmenter) -> None:

@@ -9,23 +9,11 @@ import sys
 
 import numpy as np
 import pytest
-from trt_machine import Machine
+from trt_machine import SIZE, Machine
 
 from rtseg.backends.trt_context import run_once
 from rtseg.backends.trt_engine import TensorRtEngine
 from rtseg.errors import EngineError
-from rtseg.model import Model
-
-SIZE = (160, 96)
-
-
-@pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """A stand-in for a GPU with TensorRT, in place of the modules."""
-    made = Machine(Model.load("dilanet-s"), SIZE)
-    for name, module in made.modules().items():
-        monkeypatch.setitem(sys.modules, name, module)
-    return made
 
 
 def loaded(machine: Machine, *, cuda_graph: bool = True) -> TensorRtEngine:

@@ -23,6 +23,9 @@ import trt_standin
 from rtseg.backends import openvino
 from rtseg.model import Model
 
+SIZE = (160, 96)
+"""Width and height of the input."""
+
 
 def layer(name: str, kind: str, dtype: str) -> dict[str, Any]:
     """A layer as TensorRT 10's inspector prints it."""
