@@ -102,7 +102,11 @@ class Segmenter(Closing):
                 engine = build_engine(
                     self.model, self.size, progress=progress, say=say, **self._options
                 )
-                compile_kernels(engine)
+                try:
+                    compile_kernels(engine)
+                except BaseException:
+                    engine.close()
+                    raise
                 if on_device(engine):
                     self.streams = min(self.streams, DEVICE_STREAMS)
                 self._engine = engine
