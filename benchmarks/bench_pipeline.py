@@ -30,19 +30,21 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 import results
+import scenes
 
-from rtseg.classes import CAMVID
 from rtseg.hardware import cpu_count
 from rtseg.model import list_models
 from rtseg.overlay import Overlay
 from rtseg.pipeline import Pipeline, painter
-from rtseg.segmentation import Result, Segmentation
+from rtseg.segmentation import Result
 from rtseg.segmenter import Segmenter
 from rtseg.video.sinks import VideoSink
 from rtseg.video.sources import open_source
 
 TINY = os.environ.get("RTSEG_BENCH_TINY") == "1"
-REAL = Path(os.environ.get("RTSEG_DATA", "../shared/data")) / "video" / "highway_1280x720.mp4"
+HERE = Path(__file__).parent
+DATA = Path(os.environ.get("RTSEG_DATA", HERE.parent.parent / "shared" / "data"))
+REAL = DATA / "video" / "highway_1280x720.mp4"
 REPEATS = 5  # of the real clip, 38 frames
 ROUNDS = 1 if TINY else 3
 ALPHA = 0.5
@@ -127,14 +129,8 @@ def clip() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="rtseg-bench-"))
     if REAL.is_file() and not TINY:
         return repeat(REAL, folder / "real.mp4", REPEATS)
-    size, frames = ("160x96", 6) if TINY else ("1280x720", 300)
-    path = folder / "rendered.mp4"
-    spec = f"synthetic:{size}@25?frames={frames}"
-    with open_source(spec) as source, VideoSink(path, info=source.info) as sink:
-        for frame in source:
-            nothing = np.zeros((frame.height, frame.width), np.uint8)
-            sink.write(Result(frame, Segmentation(nothing, CAMVID), frame.image, {}))
-    return path
+    size, frames = ((160, 96), 6) if TINY else ((1280, 720), 300)
+    return scenes.rendered(folder, size, frames)
 
 
 def repeat(path: Path, out: Path, times: int) -> Path:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gpu_document as documents
+import scenes
 
 from rtseg.backends import available
 from rtseg.errors import EngineError, SourceError
@@ -175,7 +176,7 @@ class Check:
             self.left_out("video", why)
             return
         with gpu_video.scratch() as folder:
-            clip = self.asked.clip or gpu_video.rendered(Path(folder), (1920, 1080), 250)
+            clip = self.asked.clip or scenes.rendered(Path(folder), (1920, 1080), 250)
             size = (1024, 512)
             rows = (gpu_video.measure(name, size, clip) for name in ("dilanet-s", "dilanet-m"))
             try:

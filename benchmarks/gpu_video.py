@@ -54,24 +54,6 @@ def measure(name: str, size: Size, clip: Path, frames: int | None = None) -> dic
         }
 
 
-def rendered(folder: Path, size: Size, frames: int) -> Path:
-    """A rendered street as H.264, (width, height) pixels."""
-    import numpy as np
-
-    from rtseg.classes import CAMVID
-    from rtseg.segmentation import Result, Segmentation
-    from rtseg.video.sinks import VideoSink
-    from rtseg.video.sources import open_source
-
-    path = folder / "rendered.mp4"
-    spec = f"synthetic:{size[0]}x{size[1]}@25?frames={frames}"
-    with open_source(spec) as source, VideoSink(path, info=source.info) as sink:
-        for frame in source:
-            nothing = np.zeros((frame.height, frame.width), np.uint8)
-            sink.write(Result(frame, Segmentation(nothing, CAMVID), frame.image, {}))
-    return path
-
-
 def scratch() -> tempfile.TemporaryDirectory[str]:
     """A folder for the clip, removed at the end."""
     return tempfile.TemporaryDirectory(prefix="rtseg-gpu-")

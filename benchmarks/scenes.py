@@ -1,7 +1,8 @@
-"""Logits and pictures like those of a driving scene: large regions, few mixed cells."""
+"""Logits, pictures and videos like those of a driving scene."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
@@ -60,3 +61,19 @@ def planes(height: int, width: int, *, seed: int = 0) -> Yuv420:
     )
     cpu.from_bgr(picture(height, width, seed=seed), out)
     return out
+
+
+def rendered(folder: Path, size: tuple[int, int], frames: int) -> Path:
+    """A rendered street as H.264, (width, height) pixels."""
+    from rtseg.classes import CAMVID
+    from rtseg.segmentation import Result, Segmentation
+    from rtseg.video.sinks import VideoSink
+    from rtseg.video.sources import open_source
+
+    path = folder / "rendered.mp4"
+    spec = f"synthetic:{size[0]}x{size[1]}@25?frames={frames}"
+    with open_source(spec) as source, VideoSink(path, info=source.info) as sink:
+        for frame in source:
+            nothing = np.zeros((frame.height, frame.width), np.uint8)
+            sink.write(Result(frame, Segmentation(nothing, CAMVID), frame.image, {}))
+    return path
