@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gpu_document as documents
-import scenes
 
 from rtseg.backends import available
 from rtseg.errors import EngineError, SourceError
@@ -170,6 +169,7 @@ class Check:
 
     def _video(self) -> None:
         import gpu_video
+        import scenes
 
         why = gpu_video.missing()
         if why:
