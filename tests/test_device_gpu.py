@@ -167,6 +167,24 @@ def test_labels_are_those_of_the_processor(model, segmenter) -> None:
     assert all(milliseconds >= 0 for milliseconds in result.timings.values())
 
 
+def test_from_the_second_frame_on_a_frame_is_one_graph(segmenter) -> None:
+    worker = segmenter.worker(WIDTH, HEIGHT)
+    frames = [Frame(street(index), index) for index in (10, 60, 110)]
+    launched = [worker.segment(frames[0]).labels]
+    assert worker._inference.graph_refused is None
+    worker._inference.graph_refused = "this test"  # from here on, launches one by one
+    worker._inference.close()
+    launched += [worker.segment(frame).labels for frame in frames[1:]]
+    graphs = segmenter.worker(WIDTH, HEIGHT)
+    graphs.segment(frames[1])
+    for frame, want in zip(frames, launched, strict=True):
+        found = graphs.segment(frame)
+        np.testing.assert_array_equal(found.labels, want)
+        assert found.timings["inference"] > 0
+    assert len(graphs._inference._graphs) == 1
+    assert graphs._inference.graph_refused is None
+
+
 def test_a_frame_on_the_gpu_is_segmented_as_one_that_is_uploaded(segmenter) -> None:
     image = street()
     half = HEIGHT // 2, WIDTH // 2

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-FILES = ("pictures.py", "pipelines.py", "workers.py")
+FILES = ("graphs.py", "pictures.py", "pipelines.py", "workers.py")
 FOLDER = Path(__file__).parent / "simulated"
 
 

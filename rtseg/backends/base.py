@@ -8,6 +8,7 @@ anything until the labels are wanted.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from rtseg.device.arrays import DeviceArray, Stream
@@ -31,22 +32,45 @@ class HostContext(Protocol):
         ...
 
 
+class Recording(Protocol):
+    """Work of a stream, recorded as one CUDA graph with the memory that it had then."""
+
+    def launch(self) -> None:
+        """Put the work on the stream, without waiting. Raises EngineError."""
+        ...
+
+    def close(self) -> None:
+        """Free it; twice does no harm."""
+        ...
+
+
 class DeviceContext(Protocol):
     """One inference at a time on the GPU, with its own buffers. One thread uses one context.
 
     input: (3, h, w) float16 on the device, the engine's own memory, C-contiguous.
     logits: (C, h / s, w / s) float32 on the device, C-contiguous; the same memory in every run.
     stream: what all work of this context is put on.
+    graph_refused: why inference is not a CUDA graph, or None.
     """
 
     input: DeviceArray
     logits: DeviceArray
     stream: Stream
+    graph_refused: str | None
 
     def run(self) -> None:
         """Put the inference of `input` into `logits` on the stream, without waiting for it.
 
         Raises EngineError; a failure on the device may show only at the next synchronisation.
+        """
+        ...
+
+    def record(self, before: Callable[[], None], after: Callable[[], None]) -> Recording:
+        """Record what `before` puts on the stream, the inference, and what `after` does.
+
+        All three must have run before; nothing runs now. The context frees what is left of it when
+        it is closed. Raises EngineError where this cannot be recorded; an error of the two
+        functions passes through.
         """
         ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -23,7 +24,38 @@ _WARM_UP = 3
 """Runs before the capture: algorithms are chosen and memory is allocated in them."""
 
 _preparing = threading.Lock()
-"""Contexts are made one at a time: cuDNN's switch is the process's."""
+"""Contexts are made and graphs recorded one at a time: cuDNN's switch is the process's, and torch
+waits for the whole device before it records, which would end another thread's recording."""
+
+
+class TorchGraph:
+    """A recording of torch's, which alone knows what memory its operators take in one."""
+
+    def __init__(self, stream: Any, enqueue: Callable[[], None], pool: Any = None) -> None:
+        """Record what `enqueue` puts on a torch stream, without running it.
+
+        pool: that of another graph of this stream, whose temporary memory it shares. Raises
+        RuntimeError; an error of `enqueue` passes through.
+        """
+        self._stream = stream
+        self._graph: Any = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(
+            self._graph, pool=pool, stream=stream, capture_error_mode="thread_local"
+        ):
+            enqueue()
+
+    @property
+    def pool(self) -> Any:
+        return self._graph.pool()
+
+    def launch(self) -> None:
+        """See `Recording.launch`."""
+        with translated("inferring"), torch.cuda.stream(self._stream):
+            self._graph.replay()
+
+    def close(self) -> None:
+        """See `Recording.close`."""
+        self._graph = None
 
 
 class CudaContext:
@@ -37,7 +69,8 @@ class CudaContext:
     def __init__(self, forward: Forward, size: tuple[int, int], *, cuda_graph: bool = True) -> None:
         """Raises EngineError."""
         self._forward: Forward | None = forward
-        self._graph: Any = None
+        self._graph: TorchGraph | None = None
+        self._recordings: weakref.WeakSet[TorchGraph] = weakref.WeakSet()
         self.graph_refused: str | None = None if cuda_graph else "switched off by the options"
         with _preparing, translated("preparing the inference"):
             new_stream: Any = torch.cuda.Stream
@@ -54,11 +87,25 @@ class CudaContext:
 
     def run(self) -> None:
         """Put the inference of `input` into `logits` on the stream. Raises EngineError."""
+        if self._graph is not None:
+            self._graph.launch()
+            return
         with translated("inferring"), torch.cuda.stream(self._stream):
-            if self._graph is not None:
-                self._graph.replay()
-            else:
-                self._infer()
+            self._infer()
+
+    def record(self, before: Callable[[], None], after: Callable[[], None]) -> TorchGraph:
+        """See `DeviceContext.record`."""
+
+        def enqueue() -> None:
+            before()
+            self._infer()
+            after()
+
+        pool = None if self._graph is None else self._graph.pool
+        with _preparing, translated("recording a frame's work"):
+            graph = TorchGraph(self._stream, enqueue, pool)
+        self._recordings.add(graph)
+        return graph
 
     def close(self) -> None:
         """Wait for the stream, then free everything; twice does no harm."""
@@ -66,6 +113,8 @@ class CudaContext:
             return
         with suppress(RuntimeError):  # whoever needed the result has waited for it, and was told
             self._stream.synchronize()
+        for graph in self._recordings:
+            graph.close()
         self._forward = self._graph = self.input = self.logits = None
         del self._image, self._logits
 
@@ -79,14 +128,11 @@ class CudaContext:
 
     def _record(self) -> None:
         """Capture the inference as a graph, or keep the reason why that does not work."""
-        graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
-                self._infer()
-            with torch.cuda.stream(self._stream):
-                graph.replay()
+            graph = TorchGraph(self._stream, self._infer)
+            graph.launch()
             self._stream.synchronize()
-        except RuntimeError as exc:
+        except (RuntimeError, EngineError) as exc:
             self.graph_refused = first_line(exc)
             with torch.cuda.stream(self._stream):
                 self._infer()  # an error that stays with the device shows here, not in the run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
@@ -43,6 +44,7 @@ class TensorRtContext:
         self.logits: DeviceArray = _device_array(shapes[1], np.float32)
         self._stream_handle, self.stream = _own_stream()
         self._graph: Graph | None = None
+        self._recordings: weakref.WeakSet[Graph] = weakref.WeakSet()
         self.graph_refused: str | None = None if cuda_graph else "switched off by the options"
         try:
             self._prepare(cuda_graph)
@@ -57,14 +59,27 @@ class TensorRtContext:
         else:
             self._enqueue()
 
+    def record(self, before: Callable[[], None], after: Callable[[], None]) -> Graph:
+        """See `DeviceContext.record`."""
+
+        def enqueue() -> None:
+            before()
+            self._enqueue()
+            after()
+
+        graph = Graph.capture(self.stream, enqueue)
+        self._recordings.add(graph)
+        return graph
+
     def close(self) -> None:
         """Wait for the stream, then free everything; twice does no harm."""
         if self._execution is None:
             return
         with suppress(EngineError):  # whoever needed the result has waited for it, and was told
             driver_call("cuStreamSynchronize", self._stream_handle)
-        if self._graph is not None:  # the graph uses the context, the context the arrays
-            self._graph.close()
+        for graph in (*self._recordings, self._graph):
+            if graph is not None:  # the graph uses the context, the context the arrays
+                graph.close()
         self._graph = self._execution = self.input = self.logits = None
         with suppress(EngineError):
             driver_call("cuStreamDestroy", self._stream_handle)

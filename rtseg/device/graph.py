@@ -78,6 +78,17 @@ class Graph:
         self._free()
 
 
+def record_event(event: Any, stream: Stream) -> None:
+    """While `stream` is recorded: each launch records numba's `event` there, as by `event.record`.
+
+    Raises EngineError.
+    """
+    driver: Any = import_module("cuda.bindings.driver")
+    external = driver.CUevent_record_flags.CU_EVENT_RECORD_EXTERNAL.value
+    handles = driver.CUevent(int(event.handle)), driver.CUstream(int(stream))
+    driver_call("cuEventRecordWithFlags", *handles, external)
+
+
 def _abandon(stream: Any) -> None:
     """End a recording that failed; the driver reports that failure a second time here."""
     with suppress(EngineError):

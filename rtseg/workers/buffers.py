@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rtseg.device.arrays import DeviceArray, Stream
+from rtseg.device.graph import record_event
 from rtseg.device.memory import Form, Memory, Surface
+from rtseg.frame import DevicePicture
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,6 +41,10 @@ class Buffers:
     def frame_host(self) -> Surface:
         return Surface.on_host(self.form, self._memory)
 
+    def uploaded(self, image: DevicePicture) -> bool:
+        """Whether a picture lies in `frame`."""
+        return "frame" in vars(self) and image.planes is self.frame.planes
+
     @cached_property
     def painted(self) -> Surface:
         return Surface.on_device(self.form, self._memory)
@@ -49,22 +55,30 @@ class Buffers:
 
 
 class Clock:
-    """Milliseconds between points of a stream, by events on it."""
+    """Milliseconds between points of a stream, by events on it: one for the end of each stage."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
-        self._events: list[Any] = []
-        self._names: list[str] = []
+        self._events: dict[str, Any] = {}  # made once
+        self._passed: list[str] = []
 
     def start(self) -> None:
         """The point that the first stage begins at."""
-        self._names.clear()
-        self._record()
+        self._passed.clear()
+        self.mark("start")
 
     def mark(self, stage: str) -> None:
         """The point that a stage ends at, and the next one begins."""
-        self._names.append(stage)
-        self._record()
+        self.passed(stage)
+        self._event(stage).record(self._stream)
+
+    def mark_recorded(self, stage: str) -> None:
+        """While the stream is recorded into a graph: each launch of it marks the stage's end."""
+        record_event(self._event(stage), self._stream)
+
+    def passed(self, *stages: str) -> None:
+        """These stages come next, and what was launched marks their ends."""
+        self._passed += stages
 
     def finish(self, stage: str) -> dict[str, float]:
         """Mark the end of the last stage, wait for it, and give the milliseconds of each.
@@ -73,18 +87,15 @@ class Clock:
         on (CU_EVENT_BLOCKING_SYNC), and the primary context has the driver's default schedule.
         """
         self.mark(stage)
-        points = self._events[: len(self._names) + 1]
-        points[-1].synchronize()
+        self._event(stage).synchronize()
         return {
-            name: float(before.elapsed_time(after))
-            for name, (before, after) in zip(self._names, pairwise(points), strict=True)
+            name: float(self._event(before).elapsed_time(self._event(name)))
+            for before, name in pairwise(self._passed)
         }
 
-    def _record(self) -> None:
-        """Record the event of the latest point; events are made once."""
-        index = len(self._names)
-        if index == len(self._events):
+    def _event(self, stage: str) -> Any:
+        if stage not in self._events:
             from numba import cuda
 
-            self._events.append(cuda.event())
-        self._events[index].record(self._stream)
+            self._events[stage] = cuda.event()
+        return self._events[stage]

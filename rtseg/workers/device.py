@@ -2,7 +2,7 @@
 
 All work of a frame is put on the context's stream: upload (of a frame that is not there already),
 preprocessing, inference, postprocessing, overlay, downloads. The host waits once, for the event
-behind the last of them.
+behind the last of them. From the second frame of a form on, the three in the middle are one graph.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from rtseg.device.failures import translated
 from rtseg.device.memory import Form, Memory
 from rtseg.device.transfer import put, take, to_host
 from rtseg.frame import DevicePicture, Frame, Picture
-from rtseg.kernels import cuda as kernels
 from rtseg.model import Model
 from rtseg.overlay.device import DeviceBrush
 from rtseg.overlay.painter import OverlayPainter, Painter
 from rtseg.segmentation import Segmentation
 from rtseg.workers.buffers import Buffers, Clock
 from rtseg.workers.host import paint_on_host
+from rtseg.workers.inference import Inference
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,13 +48,14 @@ class DeviceWorker:
         with translated("starting a worker"):
             self._clock = Clock(self._context.stream)
         self._buffers: Buffers | None = None
+        self._inference: Inference | None = None
         self._brush: DeviceBrush | None = None
 
     def segment(self, frame: Frame, labels: NDArray[np.uint8] | None = None) -> Segmentation:
         """See `Worker.segment`. The timings are those of the GPU."""
         with translated(_WHAT):
-            self._start(frame)
-            return self._finish(frame, labels)
+            image = self._start(frame)
+            return self._finish(frame, image, labels)
 
     def render(
         self, frame: Frame, painter: Painter, labels: NDArray[np.uint8] | None = None
@@ -70,7 +71,7 @@ class DeviceWorker:
             image = self._start(frame)
             out = painter.canvas(frame)
             self._paint(image, painter, out, painter.status(frame))
-            segmentation = self._finish(frame, labels)
+            segmentation = self._finish(frame, image, labels)
         if not isinstance(out, DevicePicture):
             assert self._buffers is not None
             take(self._buffers.painted_host.planes, out)
@@ -79,22 +80,13 @@ class DeviceWorker:
     def _start(self, frame: Frame) -> DevicePicture:
         """Put everything up to the labels on the stream; the picture on the GPU."""
         cuda.current_context()  # of this thread, which may have none yet
-        context, contract, clock = self._context, self._model.contract, self._clock
-        buffers = self._buffers_for(frame.image)
+        buffers, inference = self._prepared_for(frame.image)
         if not isinstance(frame.image, DevicePicture):
             put(frame.image, buffers.frame_host.planes)
-        clock.start()
+        self._clock.start()
         image = self._on_device(frame.image, buffers)
-        clock.mark("upload")
-        mean, std = contract.mean, contract.std
-        kernels.preprocess(image, context.input, mean, std, stream=context.stream)
-        clock.mark("preprocess")
-        context.run()
-        clock.mark("inference")
-        kernels.postprocess(
-            context.logits, buffers.labels, stream=context.stream, valid=buffers.valid
-        )
-        clock.mark("postprocess")
+        self._clock.mark("upload")
+        inference.enqueue(image)
         return image
 
     def _on_device(self, image: Picture | DevicePicture, buffers: Buffers) -> DevicePicture:
@@ -129,10 +121,13 @@ class DeviceWorker:
             flat = self._buffers.painted_host.flat
             self._buffers.painted.flat.copy_to_host(flat, stream=stream)
 
-    def _finish(self, frame: Frame, labels: NDArray[np.uint8] | None) -> Segmentation:
+    def _finish(
+        self, frame: Frame, image: DevicePicture, labels: NDArray[np.uint8] | None
+    ) -> Segmentation:
         """Download the labels, wait for everything, and copy them where they are wanted."""
-        buffers, stream = self._buffers, self._context.stream
+        buffers, inference, stream = self._buffers, self._inference, self._context.stream
         assert buffers is not None
+        assert inference is not None
         buffers.labels.copy_to_host(buffers.labels_host, stream=stream)
         buffers.valid.copy_to_host(buffers.valid_host, stream=stream)
         timings = self._clock.finish("download")
@@ -140,17 +135,24 @@ class DeviceWorker:
             labels = np.empty((frame.height, frame.width), np.uint8)
         valid = bool(buffers.valid_host[0])
         labels[...] = buffers.labels_host if valid else 255
+        if valid:
+            inference.record(image)  # once for each kind of picture
         return Segmentation(
             labels, self._model.classes, valid, timings, frame.index, frame.pts, frame.time_base
         )
 
-    def _buffers_for(self, image: Any) -> Buffers:
-        """The buffers for frames of this size and kind; those of another are freed."""
+    def _prepared_for(self, image: Any) -> tuple[Buffers, Inference]:
+        """For frames of this size and kind; what was for another one is freed."""
         form = Form.of(image)
-        if self._buffers is None or self._buffers.form != form:
-            self._buffers = None
+        if self._buffers is None or self._inference is None or self._buffers.form != form:
+            if self._inference is not None:
+                self._inference.close()
+            self._inference = self._buffers = None
             self._buffers = Buffers(form, self._memory)
-        return self._buffers
+            self._inference = Inference(
+                self._model.contract, self._context, self._buffers, self._clock
+            )
+        return self._buffers, self._inference
 
 
 def _hosted(frame: Frame) -> Frame:

@@ -54,6 +54,37 @@ def test_a_refused_capture_leaves_plain_enqueue(machine: Machine, call: str) -> 
     assert len([note for note in engine.notes if "no CUDA graph" in note]) == 1
 
 
+def test_work_around_the_inference_is_recorded_with_it(machine: Machine) -> None:
+    """The inference that is launched then is the enqueued one: a graph cannot launch another."""
+    context = loaded(machine).device_context()
+    done: list[str] = []
+
+    def around(name: str) -> None:
+        assert machine.capturing is not None
+        machine.capturing.append(lambda: done.append(name))
+
+    recording = context.record(lambda: around("before"), lambda: around("after"))
+    assert done == []
+    machine.calls.clear()
+    recording.launch()
+    assert done == ["before", "after"]
+    assert machine.calls == ["cuGraphLaunch", "(inference)"]
+    context.run()
+    assert done == ["before", "after"], "the inference alone is a graph of its own"
+    machine.calls.clear()
+    context.close()
+    assert machine.calls.count("cuGraphExecDestroy") == 2
+
+
+def test_a_refused_recording_leaves_the_inference(machine: Machine) -> None:
+    context = loaded(machine).device_context()
+    machine.capture_refused = "cuStreamEndCapture"
+    with pytest.raises(EngineError, match="cuStreamEndCapture"):
+        context.record(lambda: None, lambda: None)
+    context.run()
+    assert machine.calls[-2:] == ["cuGraphLaunch", "(inference)"]
+
+
 def test_graphs_can_be_switched_off(machine: Machine) -> None:
     engine = loaded(machine, cuda_graph=False)
     assert engine.device_context().graph_refused == "switched off by the options"

@@ -23,6 +23,7 @@ CALLS = {
     "cuGraphLaunch": ["hGraphExec", "hStream"],
     "cuGraphDestroy": ["hGraph"],
     "cuGraphExecDestroy": ["hGraphExec"],
+    "cuEventRecordWithFlags": ["hEvent", "hStream", "flags"],
     "cuStreamCreate": ["Flags"],
     "cuStreamSynchronize": ["hStream"],
     "cuStreamDestroy": ["hStream"],
@@ -58,8 +59,9 @@ def test_the_real_binding_has_these_constants() -> None:
     driver: Any = pytest.importorskip("cuda.bindings.driver")
     assert driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL.value == 1
     assert driver.CUstream_flags.CU_STREAM_NON_BLOCKING.value == 1
+    assert driver.CUevent_record_flags.CU_EVENT_RECORD_EXTERNAL.value == 1
     assert driver.CUresult.CUDA_SUCCESS == 0
-    assert int(driver.CUstream(5)) == 5
+    assert int(driver.CUstream(5)) == int(driver.CUevent(5)) == 5
 
 
 def test_without_a_driver_it_is_an_engine_error() -> None:

@@ -139,6 +139,26 @@ def test_inference_is_one_graph_and_gives_what_the_operators_give(engine, model:
 
 
 @pytest.mark.gpu
+def test_work_around_the_inference_is_recorded_with_it(engine) -> None:
+    context = engine.device_context()
+    before = torch.zeros(1, device="cuda")
+    after = torch.zeros(1, device="cuda")
+    expected = run(context, noise(0))
+    recording = context.record(lambda: before.add_(1), lambda: after.add_(2))
+    context.input.copy_to_device(noise(1), stream=context.stream)
+    context.run()
+    for _ in range(3):
+        context.input.copy_to_device(noise(0), stream=context.stream)
+        recording.launch()
+    logits = context.logits.copy_to_host(stream=context.stream)
+    context.stream.synchronize()
+    np.testing.assert_allclose(logits, expected, atol=0.05, rtol=0.01)
+    assert (before.item(), after.item()) == (3, 6)
+    recording.close()
+    recording.close()
+
+
+@pytest.mark.gpu
 def test_two_contexts_at_once(engine) -> None:
     alone = engine.device_context()
     expected = [run(alone, noise(seed)) for seed in range(2)]

@@ -160,7 +160,7 @@ class _Driver:
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self._launched: list[Callable[[], None]] = []
+        self._graphs: dict[str, list[Callable[[], None]]] = {}
 
     def __getattr__(self, name: str) -> Callable[..., tuple[Any, ...]]:
         answer = {"cuStreamCreate": 7, "cuDriverGetVersion": 13000}.get(name)
@@ -168,7 +168,7 @@ class _Driver:
         def call(*arguments: Any) -> tuple[Any, ...]:
             self._machine.calls.append(name)
             code = self._code(name)
-            value = self._effect(name) if code == CUresult.CUDA_SUCCESS else None
+            value = self._effect(name, arguments) if code == CUresult.CUDA_SUCCESS else None
             return (code, answer if answer is not None else value)
 
         return call
@@ -179,15 +179,18 @@ class _Driver:
             return CUresult.CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED
         return CUresult.CUDA_SUCCESS
 
-    def _effect(self, name: str) -> Any:
+    def _effect(self, name: str, arguments: tuple[Any, ...]) -> Any:
         machine = self._machine
         if name == "cuStreamBeginCapture":
             machine.capturing = []
         elif name == "cuStreamEndCapture":
-            self._launched, machine.capturing = machine.capturing or [], None
-            return "graph"
+            graph = f"graph {len(self._graphs)}"
+            self._graphs[graph], machine.capturing = machine.capturing or [], None
+            return graph
+        elif name == "cuGraphInstantiate":
+            return arguments[0]
         elif name == "cuGraphLaunch":
-            for work in self._launched:
+            for work in self._graphs[arguments[0]]:
                 work()
         return b"refused" if name == "cuGetErrorString" else "handle"
 

@@ -174,7 +174,7 @@ def test_a_still_picture_of_a_frame_on_the_device(model, tmp_path) -> None:
 
 def test_a_lost_device_ends_the_run_with_a_playable_file(model, tmp_path) -> None:
     source = Frames(8)
-    made = segmenter(model, DeviceStandIn(model.contract, SIZE, fail_at=5))
+    made = segmenter(model, DeviceStandIn(model.contract, SIZE, fail_at=6))  # one checks the graph
     video = VideoSink(tmp_path / "out.mp4", info=source.info)
     with pytest.raises(EngineError, match=r"the GPU failed.*nvidia-smi"):
         run(made, source, [], video)

@@ -12,12 +12,15 @@ from numba import cuda
 from rtseg.device.memory import Form, Memory, Surface
 from rtseg.device.transfer import put
 from rtseg.frame import DevicePicture, Yuv420
+from rtseg.workers import buffers
 
 STEP, CLASSES, STRIDE = 25, 11, 4
 
 _event = cuda.event
 # The simulator's takes no argument; the GPU's is asked for one without a clock.
 cuda.event = lambda timing=True: _event()  # noqa: ARG005
+# There are no graphs either: a recording calls again what it recorded.
+buffers.record_event = lambda event, stream: event.record(stream)
 
 
 def answer(tensor: np.ndarray, mean: tuple[float, ...], std: tuple[float, ...]) -> np.ndarray:
@@ -51,8 +54,26 @@ class HostStandIn:
         pass
 
 
+class Recording:
+    """parts: called at each launch."""
+
+    def __init__(self, *parts) -> None:
+        self.parts, self.launches, self.closed = parts, 0, False
+
+    def launch(self) -> None:
+        assert not self.closed
+        self.launches += 1
+        for part in self.parts:
+            part()
+
+    def close(self) -> None:
+        self.closed, self.parts = True, ()
+
+
 class DeviceContext:
     """fail_at: the number of the run that fails as a lost device does."""
+
+    graph_refused = None
 
     def __init__(self, engine) -> None:
         width, height = engine.size
@@ -61,6 +82,11 @@ class DeviceContext:
         self.logits = cuda.device_array((CLASSES, height // STRIDE, width // STRIDE), np.float32)
         self.stream = cuda.stream()
         self.runs = 0
+        self.recordings = []
+
+    def record(self, before, after) -> Recording:
+        self.recordings.append(Recording(before, self.run, after))
+        return self.recordings[-1]
 
     def run(self) -> None:
         if self.runs == self.engine.fail_at:
