@@ -53,23 +53,25 @@ def lovasz_softmax(logits: Tensor, labels: Tensor, *, per_image: bool = False) -
     up = at_labels(logits, labels)
     p = up.softmax(1).movedim(1, -1)  # (N, H, W, C)
     groups = zip(p, labels, strict=True) if per_image else [(p, labels)]
-    results = [_lovasz(q, truth) for q, truth in groups if bool((truth != IGNORE).any())]
-    return torch.stack(results).mean() if results else p.sum() * 0.0
+    losses, present = zip(*(_lovasz(q.flatten(0, -2), t.flatten()) for q, t in groups), strict=True)
+    return _mean_of_present(torch.stack(losses), torch.stack(present))
 
 
-def _lovasz(p: Tensor, labels: Tensor) -> Tensor:
-    """Loss of probabilities (..., C) and labels (...) with at least one labelled pixel."""
-    labelled = labels != IGNORE
-    p, labels = p[labelled], labels[labelled]  # (P, C), (P,)
-    present = labels.bincount().nonzero().flatten()  # (K,) of the C classes
-    truth = labels == present[:, None]  # (K, P)
-    errors, order = (truth.to(p) - p.T[present]).abs().sort(dim=1, descending=True)
+def _lovasz(p: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Losses (C,) of probabilities (P, C) and labels (P,), and which classes are there (C,).
+
+    Nothing is picked out by value, which would make a GPU wait for the host: ignored pixels come
+    last, behind every error, where they change no other pixel's slope, and count nothing.
+    """
+    truth = labels == torch.arange(p.shape[1], device=labels.device)[:, None]  # (C, P)
+    errors = (truth.to(p) - p.T).abs().masked_fill(labels == IGNORE, -1.0)
+    errors, order = errors.sort(dim=1, descending=True)
     slopes = _jaccard_steps(truth.gather(1, order)).to(p)
-    return (errors * slopes).sum(1).mean()
+    return (errors.clamp(min=0) * slopes).sum(1), truth.any(1)
 
 
 def _jaccard_steps(truth: Tensor) -> Tensor:
-    """(K, P) bool, pixels by falling error → by how much each, got wrong too, lowers the IoU.
+    """(C, P) bool, pixels by falling error → by how much each, got wrong too, lowers the IoU.
 
     With the first k pixels wrong, the intersection is i = G - (truths among them) and the union
     u = G + (others among them), G the pixels of the class. The last of them took 1 / u if it is of

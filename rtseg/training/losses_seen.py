@@ -23,7 +23,10 @@ class LossesSeen:
         self.count = 0
 
     def add(self, loss: Tensor, iteration: int, names: Sequence[str]) -> None:
-        """Raises TrainingError naming the images if a loss is not finite."""
+        """Raises TrainingError naming the images if a loss is not finite.
+
+        The step gives NaN too where only the gradient is not finite.
+        """
         self.waiting.append((loss.detach(), iteration, names))
         if len(self.waiting) >= self.every:
             self.look()
@@ -36,7 +39,8 @@ class LossesSeen:
         for value, (_, iteration, names) in zip(values.tolist(), self.waiting, strict=True):
             if not abs(value) < float("inf"):
                 raise TrainingError(
-                    f"loss is {value} at iteration {iteration} (images {', '.join(names)}); "
+                    f"the loss, or its gradient, is {value} at iteration {iteration} (images "
+                    f"{', '.join(names)}); "
                     "lower learning_rate, or look at these images"
                 )
         self.total += values.sum()

@@ -35,7 +35,8 @@ def optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     if recipe.optimiser == "sgd":
         return torch.optim.SGD(groups, rate, momentum=recipe.momentum, weight_decay=weight_decay)
     betas = (recipe.momentum, recipe.beta2)
-    return torch.optim.AdamW(groups, rate, betas=betas, weight_decay=weight_decay)
+    fused = all(p.is_cuda for p in network.parameters())
+    return torch.optim.AdamW(groups, rate, betas=betas, weight_decay=weight_decay, fused=fused)
 
 
 def restore(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from rtseg.training.datasets import Sample
 from rtseg.training.fitting import fit, planes
 from rtseg.training.memory import free_bytes
 from rtseg.training.recipe import Recipe
+from rtseg.training.tensors import on
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -109,7 +110,8 @@ class Resident:
 
     def batches(self, groups: Sequence[Sequence[int]]) -> Iterator[Batch]:
         for group in groups:
-            yield self.images[list(group)], self.labels[list(group)]
+            rows = on(self.images.device, torch.tensor(group))
+            yield self.images[rows], self.labels[rows]
 
 
 class Streamed:

@@ -52,8 +52,10 @@ class Step:
             *batch, self.recipe.augment, rng, crop=stage.crop, scale=stage.scale
         )
         loss = self._loss(normalise(images), self._scored(labels, rng))
-        self._update(loss, rate)
-        return loss.detach()
+        norm = self._update(loss, rate)
+        if self.scaler.is_enabled():  # it leaves out what is too large for fp16
+            return loss.detach()
+        return loss.detach() + 0 * norm  # NaN if a gradient is not finite, though the loss was
 
     def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
         with torch.autocast(
@@ -90,12 +92,14 @@ class Step:
         y, x = torch.randint(n, (2,), generator=rng).tolist()
         return labels[:, y::n, x::n].contiguous()
 
-    def _update(self, loss: Tensor, rate: float) -> None:
+    def _update(self, loss: Tensor, rate: float) -> Tensor:
+        """One step of the optimiser; the norm of the gradient before it was clipped."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(self.scaler.scale(loss))
         self.scaler.unscale_(self.optimiser)
-        nn.utils.clip_grad_norm_(self.learner.parameters(), self.recipe.clip)
+        norm = nn.utils.clip_grad_norm_(self.learner.parameters(), self.recipe.clip)
         self.scaler.step(self.optimiser)
         self.scaler.update()
+        return norm

@@ -19,11 +19,22 @@ STD = (0.229, 0.224, 0.225)
 """RGB mean and standard deviation, on a 0–1 scale; they go into the model file's contract."""
 
 
+def on(device: torch.device, tensor: Tensor) -> Tensor:
+    """A tensor of the host on the device. Does not wait for the work that a GPU has in its queue,
+    as `Tensor.to` does with memory that is not pinned."""
+    there: Tensor = (
+        tensor.pin_memory().to(device, non_blocking=True)
+        if device.type == "cuda"
+        else tensor.to(device)
+    )
+    return there
+
+
 def normalise(images: Tensor) -> Tensor:
     """(N, 3, H, W) RGB 0–1 → zero mean and unit variance by `MEAN` and `STD`, channels last."""
-    mean = images.new_tensor(MEAN).view(1, 3, 1, 1)
-    std = images.new_tensor(STD).view(1, 3, 1, 1)
-    return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
+    of_channel = on(images.device, torch.tensor([MEAN, STD], dtype=images.dtype)).view(2, 3, 1, 1)
+    scaled = (images - of_channel[0]) / of_channel[1]
+    return scaled.contiguous(memory_format=torch.channels_last)
 
 
 def fitted(images: Tensor, row: NetworkEntry) -> Tensor:

@@ -61,6 +61,7 @@ class Trainer:
         samples, self.classes = open_training(recipe, data)
         validation = _validation(recipe, data, self.classes)
         self.provenance = provenance(recipe, data)
+        torch.backends.cudnn.benchmark = True  # crops have few sizes
         torch.manual_seed(recipe.seed)  # before the weights are drawn
         self.network = _initial(recipe, self.classes)
         learner = Learner(self.network, recipe.auxiliary, len(self.classes))

@@ -180,13 +180,22 @@ def test_nan_names_the_images_of_its_batch_also_where_losses_are_looked_at_later
     seen.every = 3
     seen.add(torch.tensor(1.0), 0, ["a"])
     seen.add(torch.tensor(float("nan")), 1, ["b", "c"])
-    with pytest.raises(TrainingError, match=r"loss is nan at iteration 1 \(images b, c\)"):
+    with pytest.raises(TrainingError, match=r"is nan at iteration 1 \(images b, c\)"):
         seen.add(torch.tensor(2.0), 2, ["d"])
     other = LossesSeen(CPU)
     other.every = 8
     other.add(torch.tensor(1.0), 0, ["a"])
     other.add(torch.tensor(4.0), 1, ["b"])
     assert other.mean() == 2.5
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run(tiny, tmp_path) -> None:
+    """Clipping divides by the norm of all: one NaN would be in every weight, and in last.pt."""
+    trainer = Trainer(recipe(), tiny, tmp_path)
+    next(trainer.network.parameters()).register_hook(lambda gradient: gradient * float("inf"))
+    with pytest.raises(TrainingError, match="gradient, is nan at iteration 0"):
+        next(trainer.train())
+    assert not (tmp_path / "last.pt").exists()
 
 
 @pytest.mark.parametrize(

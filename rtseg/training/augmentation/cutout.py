@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 
 from rtseg.classes import IGNORE
 from rtseg.training.augmentation.draws import chosen, uniform
-from rtseg.training.tensors import MEAN
+from rtseg.training.tensors import MEAN, on
 
 
 def cutout(
@@ -26,7 +26,7 @@ def cutout(
     if share == 0:
         return images, labels
     hidden = squares(len(images), labels.shape[-2:], share, probability, rng, images.device)
-    mean = images.new_tensor(MEAN).view(1, 3, 1, 1)  # 0 once it is normalised
+    mean = on(images.device, torch.tensor(MEAN)).view(1, 3, 1, 1)  # 0 once it is normalised
     return torch.where(hidden[:, None], mean, images), labels.masked_fill(hidden, IGNORE)
 
 
@@ -44,7 +44,7 @@ def squares(
     room = torch.tensor([height - side + 1, width - side + 1])
     corner = (uniform(count, 2, rng) * room).floor()
     corner[~chosen(count, probability, rng)[:, 0]] = max(size)  # outside
-    top, left = corner.to(device).view(count, 2, 1).unbind(1)
+    top, left = on(device, corner).view(count, 2, 1).unbind(1)
     y, x = torch.arange(height, device=device), torch.arange(width, device=device)
     rows, columns = (y >= top) & (y < top + side), (x >= left) & (x < left + side)
     return rows[:, :, None] & columns[:, None, :]

@@ -16,6 +16,7 @@ from rtseg.classes import IGNORE
 from rtseg.training.augmentation.draws import chosen, signed, uniform
 from rtseg.training.augmentation.elastic import displacements
 from rtseg.training.augmentation.settings import AugmentSettings
+from rtseg.training.tensors import on
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
@@ -82,7 +83,7 @@ def sampling_grid(
 
     theta: (N, 2, 3) from `affine`. Perspective and elastic displacement are drawn here.
     """
-    theta = theta.to(device)
+    theta = on(device, theta)
     shape = [len(theta), 3, *crop]
     if not (how.perspective or how.elastic):
         return F.affine_grid(theta, shape, align_corners=False)
@@ -103,7 +104,7 @@ def tilt(points: Tensor, how: AugmentSettings, rng: Generator) -> Tensor:
     p and q are 0 for the samples that are not chosen.
     """
     slope = signed(len(points), 2, rng) * (how.perspective / 2)
-    slope = (slope * chosen(len(points), how.probability, rng)).to(points.device)
+    slope = on(points.device, slope * chosen(len(points), how.probability, rng))
     depth = 1 + (points * slope[:, None, None]).sum(-1, keepdim=True)
     return points / depth
 

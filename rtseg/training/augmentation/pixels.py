@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from rtseg.training.augmentation.draws import chosen, generator_on, signed, uniform
+from rtseg.training.tensors import on
 
 
 def change_gamma(images: Tensor, strength: float, rng: Generator) -> Tensor:
@@ -16,14 +17,14 @@ def change_gamma(images: Tensor, strength: float, rng: Generator) -> Tensor:
     if strength == 0:
         return images
     exponent = (signed(len(images), 1, rng) * math.log1p(strength)).exp()
-    return images.pow(exponent.to(images.device).view(-1, 1, 1, 1))
+    return images.pow(on(images.device, exponent).view(-1, 1, 1, 1))
 
 
 def jitter_colour(images: Tensor, strength: float, rng: Generator) -> Tensor:
     """Brightness, contrast, saturation and colour-cast jitter; strength 0–1."""
     if strength == 0:
         return images
-    draw = (signed(len(images), 6, rng) * strength).to(images.device)
+    draw = on(images.device, signed(len(images), 6, rng) * strength)
     gains = [draw[:, i].view(-1, 1, 1, 1) for i in range(3)]
     cast = draw[:, 3:].view(-1, 3, 1, 1) * 0.25
     grey = images.mean(1, keepdim=True)
@@ -41,8 +42,8 @@ def blur(images: Tensor, strongest: float, probability: float, rng: Generator) -
     rows = _chosen_rows(len(images), probability, rng)
     if len(rows) == 0:
         return images
-    taps = gaussian(sigma[rows], math.ceil(3 * strongest)).to(images.device)
-    rows = rows.to(images.device)
+    taps = on(images.device, gaussian(sigma[rows], math.ceil(3 * strongest)))
+    rows = on(images.device, rows)
     return images.index_copy(0, rows, _filter(images[rows], taps))
 
 
@@ -68,7 +69,7 @@ def add_noise(images: Tensor, deviation: float, probability: float, rng: Generat
     """Add gaussian noise of that standard deviation to the chosen samples, limited to 0–1."""
     if deviation == 0:
         return images
-    rows = _chosen_rows(len(images), probability, rng).to(images.device)
+    rows = on(images.device, _chosen_rows(len(images), probability, rng))
     clean = images[rows]
     local = generator_on(images.device, rng)
     noise = torch.empty_like(clean).normal_(0, deviation, generator=local)
