@@ -122,7 +122,7 @@ def test_nvdec_gives_the_pictures_of_the_processor(clip) -> None:
 def test_pictures_that_are_not_decoded_in_order_come_in_order(tmp_path) -> None:
     options = {"preset": "medium", "crf": "12", "bf": "3", "refs": "4", "b-adapt": "0"}
     path = write_clip(tmp_path / "b.mp4", (noise(i) for i in range(30)), options=options)
-    assert sum(frame.pict_type == PictureType.B for frame in decode(path)) > 10
+    assert sum(frame.pict_type == PictureType.B for frame in decode(path)) > 5
     with open_source(path) as source:
         want = list(source)
     with on_nvdec(path, in_flight=len(want) + 2) as source:

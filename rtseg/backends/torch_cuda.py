@@ -246,5 +246,7 @@ def translated(what: str) -> Iterator[None]:
 
 
 def first_line(exc: BaseException) -> str:
-    """The first line of an error's text: CUDA's go on with advice for debugging."""
-    return (str(exc).strip().splitlines() or [type(exc).__name__])[0]
+    """The first line of an error's text: CUDA's go on with advice for debugging. And the second
+    where the first ends in a colon, as torch.compile's do."""
+    lines = str(exc).strip().splitlines() or [type(exc).__name__]
+    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]

@@ -79,7 +79,7 @@ def _jaccard_steps(truth: Tensor) -> Tensor:
     """
     pixels = truth.sum(1, keepdim=True)
     missed = truth.cumsum(1)
-    added = (~truth).cumsum(1)
+    added = torch.arange(1, truth.shape[1] + 1, device=truth.device) - missed
     left, union = (pixels - missed).double(), (pixels + added).double()
     return torch.where(truth, 1 / union, left / (union * (union - 1)).clamp(min=1))
 

@@ -19,7 +19,7 @@ from rtseg.device.graph import Graph, driver_call
 from rtseg.errors import EngineError
 from rtseg.model import Model
 
-pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore:Grid size")]
+pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore:.*Grid size")]
 SIZE = (480, 360)
 
 

@@ -60,6 +60,8 @@ def test_other_errors_pass() -> None:
     with pytest.raises(ValueError, match="mine"), translated("inferring"):
         raise ValueError("mine")
     assert first_line(KeyError()) == "KeyError"
+    inductor = RuntimeError("backend='inductor' raised:\nno C compiler\nSet TORCH_LOGS")
+    assert first_line(inductor) == "backend='inductor' raised: no C compiler"
 
 
 # On a GPU
