@@ -9,21 +9,32 @@ from dataclasses import dataclass
 
 import numpy as np
 
+ENOUGH = 1000
+"""Samples from which a 99.9th percentile means something."""
+
 
 @dataclass(frozen=True, slots=True)
 class StageStats:
-    """Milliseconds of one stage over a run."""
+    """Milliseconds of one stage over a run. p999: None of fewer than `ENOUGH` samples."""
 
     count: int
+    min: float
     mean: float
     median: float
+    p90: float
+    p95: float
     p99: float
+    p999: float | None
 
     @classmethod
     def of(cls, samples: Collection[float]) -> StageStats:
+        """At least one sample."""
         values = np.fromiter(samples, np.float64, len(samples))
-        median, p99 = np.percentile(values, (50, 99))
-        return cls(len(samples), float(values.mean()), float(median), float(p99))
+        median, p90, p95, p99, p999 = map(float, np.percentile(values, (50, 90, 95, 99, 99.9)))
+        return cls(
+            len(samples), float(values.min()), float(values.mean()), median, p90, p95, p99,
+            p999 if len(samples) >= ENOUGH else None,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

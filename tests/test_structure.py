@@ -21,6 +21,7 @@ LAYERS = [
     {"workers"},
     {"segmenter"},
     {"evaluation", "pipeline"},
+    {"benchmark"},
     {"networks"},
     {"training"},
     {"cli"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rtseg.timing import WINDOW, RateMeter, StageClock, Summary
+from rtseg.timing import WINDOW, RateMeter, StageClock, StageStats, Summary
 
 
 def test_stage_statistics() -> None:
@@ -14,6 +14,14 @@ def test_stage_statistics() -> None:
     stats = clock.stats()["decode"]
     assert (stats.count, stats.mean, stats.median) == (100, 50.5, 50.5)
     assert stats.p99 == pytest.approx(99.01)
+    assert (stats.min, stats.p90) == (1.0, pytest.approx(90.1))
+    assert stats.p999 is None  # of so few samples it would be the largest one
+
+
+def test_a_thousand_samples_have_a_percentile_more() -> None:
+    stats = StageStats.of([1.0] * 999 + [9.0])
+    assert stats.p999 is not None
+    assert 1.0 <= stats.p999 <= 9.0
 
 
 def test_n_stamps_are_n_minus_one_intervals() -> None:

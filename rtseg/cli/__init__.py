@@ -7,8 +7,8 @@ import sys
 
 import typer
 
+from rtseg.cli import bench, data, demo, doctor, evaluate, export, models, networks, run, train
 from rtseg.cli import compile as compile_  # as the builtin is called
-from rtseg.cli import data, demo, doctor, evaluate, export, models, networks, run, train
 from rtseg.errors import RtsegError
 
 app = typer.Typer(
@@ -41,6 +41,7 @@ def _root(
 
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
+app.command("bench")(bench.bench)
 app.command("models")(models.models)
 app.command("doctor")(doctor.doctor)
 app.command("eval")(evaluate.evaluate_command)

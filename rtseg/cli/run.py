@@ -153,10 +153,10 @@ def execute(job: Job, *, quiet: bool) -> int:
     from rtseg.video.sources import open_source
 
     with ExitStack() as stack:
-        segmenter, overlay = _prepare(job)
+        segmenter, overlay = prepare(job)
         stack.enter_context(segmenter)
         source = stack.enter_context(open_source(job.source, **job.reading))
-        sinks, shown = _sinks(job, source)
+        sinks, shown = sinks_of(job, source)
         with preparing(quiet=quiet) as bars:
             engine = segmenter.engine(
                 source.info.width, source.info.height, progress=bars.tell, say=bars.say
@@ -178,7 +178,8 @@ def execute(job: Job, *, quiet: bool) -> int:
     return signals[-1] if signals else 0
 
 
-def _prepare(job: Job) -> tuple[Segmenter, Overlay]:
+def prepare(job: Job) -> tuple[Segmenter, Overlay]:
+    """What segments and what is painted; nothing is compiled yet. Raises InputError, ModelError."""
     from rtseg.hardware import cpu_count
     from rtseg.overlay import Overlay
     from rtseg.segmenter import Segmenter
@@ -191,7 +192,7 @@ def _prepare(job: Job) -> tuple[Segmenter, Overlay]:
     return segmenter, Overlay(classes, alpha=job.alpha, visible=visible, legend=job.legend)
 
 
-def _sinks(job: Job, source: Source) -> tuple[list[Sink], VideoSink | StillSink | None]:
+def sinks_of(job: Job, source: Source) -> tuple[list[Sink], VideoSink | StillSink | None]:
     """All outputs, checked but not opened, and the one of them that shows pictures."""
     from rtseg.video.output import check_output
     from rtseg.video.sinks import JsonlSink, MaskSink

@@ -1,0 +1,1 @@
+"""What a user of `rtseg run` will get, measured: rates, latencies, and where the time goes."""

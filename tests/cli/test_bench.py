@@ -1,0 +1,82 @@
+"""`rtseg bench`: what it measures, writes, compares and refuses."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+TINY = ("--model", "dilanet-s", "--size", "64x48", "--precision", "f32", "--warm-up", "2")
+
+
+def test_every_scenario_is_measured_and_written(rtseg, clip, tmp_path) -> None:
+    done = rtseg("bench", clip, *TINY, "--frames", 6, "--rounds", 2, "--json", "b.json")
+    assert done.code == 0, done.err
+    found = json.loads((tmp_path / "b.json").read_text())
+    assert set(found["scenarios"]) == {"single-stream", "offline", "constant-stream"}
+    for name, scenario in found["scenarios"].items():
+        assert f"{name}, {scenario['streams']} at a time" in done.out
+        assert len(scenario["rounds"]) == 2
+        for one in scenario["rounds"]:
+            assert one["frames"] == one["done"] + one["dropped"] == 6
+            assert one["stages_ms"]["inference"]["p99"] > 0
+    offline = found["scenarios"]["offline"]["rounds"][0]["stages_ms"]
+    assert {"decode", "overlay", "write"} <= offline.keys()
+    assert found["scenarios"]["single-stream"]["streams"] == 1
+    assert found["engine"] | {"model": "dilanet-s", "input": [64, 48]} == found["engine"]
+    assert len(found["engine"]["sha256"]) == 64
+    assert found["memory"]["peak_host_bytes"] > 1e7
+    assert found["accuracy"] is None
+    assert {p.name for p in tmp_path.iterdir()} == {"b.json"}  # the video is not left behind
+
+
+def test_labels_alone_and_one_scenario(rtseg) -> None:
+    source = "synthetic:64x64@30"
+    options = ("--frames", 4, "--rounds", 1, "--no-overlay", "--scenario", "offline")
+    done = rtseg("bench", source, *TINY, *options)
+    assert done.code == 0, done.err
+    assert "labels" in done.out
+    assert "overlay" not in done.out
+    assert "single-stream" not in done.out
+
+
+def test_the_gate_fails_what_is_too_slow(rtseg) -> None:
+    options = ("--frames", 4, "--rounds", 1, "--no-overlay", "--scenario", "offline")
+    slow = rtseg("bench", "synthetic:64x64@30", *TINY, *options, "--fail-below", 1e6)
+    assert slow.code == 1
+    assert "below 1e+06" in slow.out
+    assert rtseg("bench", "synthetic:64x64@30", *TINY, *options, "--fail-below", 0.001).code == 0
+
+
+def test_two_results_are_compared(rtseg) -> None:
+    options = ("--frames", 4, "--rounds", 2, "--no-overlay", "--scenario", "offline")
+    for name, frames in (("a.json", 4), ("b.json", 5)):
+        rtseg("bench", "synthetic:64x64@30", *TINY, *options, "--frames", frames, "--json", name)
+    done = rtseg("bench", "--compare", "a.json", "b.json")
+    assert done.code == 0, done.err
+    assert "offline" in done.out
+    assert "not the same: settings frames: 4 and 5" in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--scenario", "server"), "scenario 'server'; expected single-stream"),
+        (("--scenario", "offline", "--rate", "0", "--json", "no/b.json"), "no is no folder"),
+        (("nothing.mp4",), "nothing.mp4"),
+        (("--compare", "a.json", "b.json"), "a.json is no result of rtseg bench"),
+        (("--fail-below", "1", "--scenario", "single-stream"), "--fail-below is about offline"),
+    ],
+)
+def test_bad_input_is_one_sentence(rtseg, arguments, says) -> None:
+    done = rtseg("bench", *arguments, *TINY)
+    assert done.code == 2
+    assert says in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_a_result_is_not_overwritten(rtseg, tmp_path) -> None:
+    (tmp_path / "b.json").write_text("mine")
+    done = rtseg("bench", "synthetic:64x64@30", *TINY, "--json", "b.json")
+    assert done.code == 2
+    assert (tmp_path / "b.json").read_text() == "mine"
