@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from rtseg.cli import options, placing
-from rtseg.cli.run import Job, prepare, sinks_of
+from rtseg.cli.run import Job
 from rtseg.errors import InputError
-
-if TYPE_CHECKING:
-    from rtseg.benchmark.document import Start
-    from rtseg.benchmark.rounds import Round
-    from rtseg.benchmark.scenarios import Course
-    from rtseg.overlay import Overlay
-    from rtseg.segmenter import Segmenter
-    from rtseg.video.base import SourceInfo
 
 SCENARIOS = ("single-stream", "offline", "constant-stream")
 
@@ -64,6 +49,15 @@ def bench(
     output: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write everything as JSON.")
     ] = None,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=A,B", help="Measure all combinations; of model, size, backend, precision."
+        ),
+    ] = None,
+    png: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Plot of a sweep: accuracy over latency.")
+    ] = None,
     compare: Annotated[
         tuple[Path, Path] | None,
         typer.Option(metavar="A.json B.json", help="Measure nothing; compare two results."),
@@ -84,16 +78,21 @@ def bench(
     """
     from rtseg.benchmark import comparison
     from rtseg.benchmark.document import rate as rate_of
-    from rtseg.cli import bench_report
+    from rtseg.cli import bench_report, bench_sweep
+    from rtseg.cli.bench_measure import measure
 
     if compare is not None:
         a, b = (comparison.load(path) for path in compare)
         bench_report.show_comparison(comparison.compare(a, b), comparison.differences(a, b))
         return
     chosen = _chosen(scenarios, fail_below)
-    overwrite = options.may_overwrite([output] if output else [], yes=yes, no=no)
-    if output and not output.resolve().parent.is_dir():
-        raise InputError(f"{output.parent} is no folder; create it, or give another --json FILE")
+    if (fail_below is not None or engine) and sweep:
+        raise InputError("--sweep goes with neither --fail-below nor --engine; leave one out")
+    if png and not (sweep and data):
+        raise InputError("--png plots accuracy over latency; add --sweep KEY=A,B and --data DIR")
+    if rate is not None and rate <= 0:
+        raise InputError(f"a rate of {rate:g} frames a second; expected more than 0")
+    _check_outputs([p for p in (output, png) if p], yes=yes, no=no)
     job = Job(
         source=source, output=None, masks=None, jsonl=None, alpha=0.5, classes=None, legend=True,
         engine={
@@ -108,17 +107,24 @@ def bench(
     settings = {
         "frames": frames, "rounds": rounds, "warm_up": warm_up, "overlay": overlay, "rate": rate,
     }  # fmt: skip
-    found = _measure(job, chosen, settings, (data, split))
+    if sweep:
+        bench_sweep.run(job, chosen, settings, (data, split), bench_sweep.parse(sweep), output, png)
+        return
+    found = measure(job, chosen, settings, (data, split))
     bench_report.show(found)
     if output:
-        from rtseg.files import write_atomically
-
-        assert overwrite or not output.exists()
-        write_atomically(output, (json.dumps(found, indent=1) + "\n").encode())
-        bench_report.wrote(output)
+        bench_report.write(output, found)
     if fail_below is not None and rate_of(found, "offline") < fail_below:
         bench_report.too_slow(rate_of(found, "offline"), fail_below)
         raise typer.Exit(1)
+
+
+def _check_outputs(paths: list[Path], *, yes: bool, no: bool) -> None:
+    """Before minutes are spent on measuring. Raises InputError, OutputError."""
+    for path in paths:
+        if not path.resolve().parent.is_dir():
+            raise InputError(f"{path.parent} is no folder; create it, or name another for {path}")
+    options.may_overwrite(paths, yes=yes, no=no)
 
 
 def _chosen(names: list[str] | None, fail_below: float | None) -> tuple[str, ...]:
@@ -130,130 +136,3 @@ def _chosen(names: list[str] | None, fail_below: float | None) -> tuple[str, ...
     if fail_below is not None and "offline" not in chosen:
         raise InputError("--fail-below is about offline; add --scenario offline")
     return chosen
-
-
-def _measure(
-    job: Job, chosen: tuple[str, ...], settings: Mapping[str, Any], data: tuple[Path | None, str]
-) -> dict[str, Any]:
-    """The document of a benchmark."""
-    from rtseg.benchmark import machine
-    from rtseg.benchmark.document import document
-
-    with ExitStack() as stack:
-        made, overlay = _segmenters(job, chosen, stack)
-        shown = overlay if settings["overlay"] else None
-        main = made[chosen[-1]]
-        before = machine.nvidia()
-        info, start = _start(job, main, shown, settings["warm_up"])
-        run = _scenarios(info, settings["rate"])
-        if made[chosen[0]] is not main:  # warm it up too
-            with _course(_shorter(job, settings["warm_up"]), made[chosen[0]], shown) as course:
-                run[chosen[0]](course)
-        rounds: dict[str, list[Round]] = {name: [] for name in chosen}
-        for _ in range(settings["rounds"]):
-            for name in chosen:  # in turns, so that a disturbance meets all of them
-                paints = shown if name != "constant-stream" else None
-                with _course(job, made[name], paints) as course:
-                    rounds[name].append(run[name](course))
-        gpus = before, machine.nvidia()
-        found = {name: (made[name].streams, rounds[name]) for name in chosen}
-        return document(main, info, settings, start, found, gpus, _accuracy(main, *data))
-
-
-def _segmenters(
-    job: Job, chosen: tuple[str, ...], stack: ExitStack
-) -> tuple[dict[str, Segmenter], Overlay]:
-    """That of each scenario: one frame at a time gets all cores, unless streams were asked for."""
-    segmenter, overlay = prepare(job)
-    stack.enter_context(segmenter)
-    made = dict.fromkeys(chosen, segmenter)
-    if "single-stream" in made and job.streams is None:
-        made["single-stream"], _ = prepare(replace(job, streams=1))
-        stack.enter_context(made["single-stream"])
-    return made, overlay
-
-
-def _shorter(job: Job, frames: int) -> Job:
-    return replace(job, reading={"max_frames": frames})
-
-
-def _scenarios(info: SourceInfo, rate: float | None) -> dict[str, Callable[[Course], Round]]:
-    from rtseg.benchmark import scenarios
-
-    arrivals = Fraction(rate).limit_denominator(1001) if rate else info.rate or Fraction(25)
-    if arrivals <= 0:
-        raise InputError(f"a rate of {rate} frames a second; expected more than 0")
-    return {
-        "single-stream": scenarios.single_stream,
-        "offline": scenarios.offline,
-        "constant-stream": lambda course: scenarios.constant_stream(course, arrivals),
-    }
-
-
-def _start(
-    job: Job, segmenter: Segmenter, overlay: Overlay | None, frames: int
-) -> tuple[SourceInfo, Start]:
-    """Compile the engine, take the first frame, and warm up."""
-    from rtseg.benchmark.document import Start
-    from rtseg.benchmark.scenarios import offline
-    from rtseg.cli.report import preparing
-    from rtseg.video.sources import open_source
-
-    times = [time.perf_counter()]
-    with open_source(job.source, max_frames=1) as source, preparing() as bars:
-        info = source.info
-        segmenter.engine(info.width, info.height, progress=bars.tell, say=bars.say)
-        times.append(time.perf_counter())
-        worker, frame = segmenter.worker(info.width, info.height), next(source, None)
-        if frame is None:
-            raise InputError(f"{info.name} gave no frame; expected at least one")
-        times.append(time.perf_counter())
-        worker.segment(frame)
-        times.append(time.perf_counter())
-    with _course(_shorter(job, frames), segmenter, overlay) as course:
-        warm = offline(course)
-    return info, Start(times[1] - times[0], 1e3 * (times[3] - times[2]), warm.seconds)
-
-
-@contextmanager
-def _course(job: Job, segmenter: Segmenter, overlay: Overlay | None) -> Iterator[Course]:
-    """Source and sinks of one round, opened; a video goes into a folder that is removed again."""
-    from rtseg.benchmark.scenarios import Course
-    from rtseg.pipeline import painter
-    from rtseg.video.sinks import NullSink
-    from rtseg.video.sources import open_source
-
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rtseg-bench-")))
-        source = stack.enter_context(open_source(job.source, **job.reading))
-        job = replace(job, output=folder / "bench.mp4" if overlay else None)
-        sinks, shown = sinks_of(job, source)
-        source = stack.enter_context(placing.placed(job, source, segmenter, shown))
-        sinks = sinks or [NullSink()]
-        for sink in sinks:
-            stack.enter_context(sink)
-        paint = painter(overlay, shown.picture_for) if overlay and shown else None
-        yield Course(source, segmenter, sinks, paint)
-
-
-def _accuracy(segmenter: Segmenter, data: Path | None, split: str) -> dict[str, Any] | None:
-    """mIoU of the engine that was timed, at the labels' own resolution."""
-    if data is None:
-        return None
-    from rtseg.evaluation import evaluate
-    from rtseg.training.datasets import open_split
-
-    samples = open_split(data, split)
-    if samples.classes.names != segmenter.model.classes.names:
-        raise InputError(
-            f"{data} has the classes of {samples.classes.name}, the model those of "
-            f"{segmenter.model.classes.name}; rtseg eval maps one to the other"
-        )
-    found = evaluate(lambda image: segmenter(image).labels, samples, samples.classes)
-    return {
-        "data": data.name,
-        "split": split,
-        "images": len(samples),
-        "miou": round(float(found.matrix.miou()), 5),
-        "pixel_accuracy": round(float(found.matrix.pixel_accuracy()), 5),
-    }

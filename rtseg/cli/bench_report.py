@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from rtseg.benchmark.comparison import Row
 from rtseg.benchmark.document import medians
 from rtseg.benchmark.rounds import AGE, END_TO_END
 from rtseg.cli.report import STAGES
+from rtseg.files import write_atomically
 
 ORDER = (*STAGES, END_TO_END, AGE)
 PERCENTILES = {
@@ -63,7 +65,9 @@ def show_comparison(rows: Sequence[Row], differences: Sequence[str]) -> None:
         console.print(f"[yellow]not the same:[/] {escape(line)}", soft_wrap=True)
 
 
-def wrote(path: Path) -> None:
+def write(path: Path, document: Mapping[str, Any]) -> None:
+    """The document as JSON, in one piece. Raises OutputError."""
+    write_atomically(path, (json.dumps(document, indent=1) + "\n").encode())
     Console(highlight=False).print(f"wrote [bold]{escape(str(path))}[/]", soft_wrap=True)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from made_camvid import small_camvid
+from PIL import Image
 
 TINY = ("--model", "dilanet-s", "--size", "64x48", "--precision", "f32", "--warm-up", "2")
 
@@ -62,7 +64,12 @@ def test_two_results_are_compared(rtseg) -> None:
     ("arguments", "says"),
     [
         (("--scenario", "server"), "scenario 'server'; expected single-stream"),
-        (("--scenario", "offline", "--rate", "0", "--json", "no/b.json"), "no is no folder"),
+        (("--json", "no/b.json"), "no is no folder"),
+        (("--rate", "0"), "a rate of 0 frames a second"),
+        (("--sweep", "colour=red"), "expected KEY=A,B with one of model, size"),
+        (("--sweep", "size=big"), "size 'big'; expected WIDTHxHEIGHT"),
+        (("--sweep", "size=64x48", "--fail-below", "1"), "--sweep goes with neither"),
+        (("--png", "p.png"), "--png plots accuracy over latency"),
         (("nothing.mp4",), "nothing.mp4"),
         (("--compare", "a.json", "b.json"), "a.json is no result of rtseg bench"),
         (("--fail-below", "1", "--scenario", "single-stream"), "--fail-below is about offline"),
@@ -80,3 +87,32 @@ def test_a_result_is_not_overwritten(rtseg, tmp_path) -> None:
     done = rtseg("bench", "synthetic:64x64@30", *TINY, "--json", "b.json")
     assert done.code == 2
     assert (tmp_path / "b.json").read_text() == "mine"
+
+
+def test_a_sweep_measures_all_combinations(rtseg, tmp_path) -> None:
+    options = ("--frames", 4, "--rounds", 1, "--no-overlay", "--warm-up", 1)
+    variants = ("--sweep", "model=dilanet-s,dilanet-m", "--sweep", "precision=f32,f16")
+    done = rtseg(
+        "bench", "synthetic:64x64@30", "--backend", "openvino", *options, *variants,
+        "--json", "s.json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    found = json.loads((tmp_path / "s.json").read_text())
+    engines = [(d["engine"]["model"], d["engine"]["precision"]) for d in found["sweep"]]
+    assert engines == [("dilanet-s", "f32"), ("dilanet-m", "f32")]
+    assert [item["engine"].split()[-1] for item in found["left_out"]] == ["f16", "f16"]
+    assert done.out.count("left out:") == 2
+    assert "offline fps" in done.out
+
+
+def test_a_sweep_is_plotted(rtseg, tmp_path) -> None:
+    data = small_camvid(tmp_path / "camvid")
+    options = ("--frames", 4, "--rounds", 1, "--no-overlay", "--warm-up", 1)
+    done = rtseg(
+        "bench", "synthetic:64x64@30", *options, "--scenario", "single-stream", "--data",
+        data, "--sweep", "model=dilanet-s,dilanet-m", "--size", "64x48", "--png", "p.png",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert "mIoU %" in done.out
+    with Image.open(tmp_path / "p.png") as picture:
+        assert picture.width > picture.height > 300
