@@ -61,7 +61,6 @@ class Trainer:
         samples, self.classes = open_training(recipe, data)
         validation = _validation(recipe, data, self.classes)
         self.provenance = provenance(recipe, data)
-        torch.backends.cudnn.benchmark = True  # crops have few sizes
         torch.manual_seed(recipe.seed)  # before the weights are drawn
         self.network = _initial(recipe, self.classes)
         learner = Learner(self.network, recipe.auxiliary, len(self.classes))
@@ -101,7 +100,8 @@ class Trainer:
         groups = self._groups()
         rng = _generator(self.recipe.seed, self.epoch, 1 + self.world.rank)
         torch.manual_seed(rng.initial_seed())  # of dropout
-        with _memory():
+        # Crops have few sizes, for each of which cuDNN looks for its fastest algorithm.
+        with _memory(), torch.backends.cudnn.flags(enabled=True, benchmark=True):
             batches = self.source.batches(groups)
             for iteration, group in enumerate(groups, first):
                 asked = time.perf_counter()

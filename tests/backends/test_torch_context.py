@@ -44,8 +44,9 @@ class Cuda:
         yield
 
     @contextmanager
-    def graph(self, _: Any, *, stream: Any, capture_error_mode: str) -> Iterator[None]:
+    def graph(self, _: Any, *, pool: Any, stream: Any, capture_error_mode: str) -> Iterator[None]:
         assert stream.cuda_stream == 7
+        assert pool is None  # it is the context's first graph
         assert capture_error_mode == "thread_local"
         self.calls.append("capture")
         yield
@@ -168,7 +169,7 @@ def test_a_lost_device_shows_in_the_run(cuda: Cuda, monkeypatch) -> None:
     def lost() -> None:
         raise torch.AcceleratorError("CUDA error: unspecified launch failure")
 
-    monkeypatch.setattr(context._graph, "replay", lost)
+    monkeypatch.setattr(context._graph._graph, "replay", lost)
     with pytest.raises(EngineError, match="unspecified launch failure"):
         context.run()
 

@@ -36,9 +36,10 @@ OBJECTS = {
 """Variables (and attributes of self) that hold TensorRT's objects, and their classes."""
 
 OTHERS = {
-    "()", "''", "_NO_MEMORY", "_contexts", "_graph", "_kept", "_log", "_ready", "_steps", "array",
-    "cache", "context", "cuda", "dict", "driver", "dtype", "engine", "first", "found", "graph",
-    "input", "key", "log", "made", "model", "monitor", "msg", "name", "options", "refused",
+    "()", "''", "_NO_MEMORY", "_contexts", "_graph", "_kept", "_log", "_ready", "_recordings",
+    "_steps", "array", "cache", "context", "cuda", "dict", "driver", "dtype", "engine", "first",
+    "found", "graph", "input", "key", "log", "made", "model", "monitor", "msg", "name", "options",
+    "refused",
 }  # fmt: skip
 """Variables and attributes of self that hold something else. Imported names do too."""
 
