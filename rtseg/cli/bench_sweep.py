@@ -23,7 +23,6 @@ from rtseg.errors import EngineError, InputError
 
 KEYS = ("model", "size", "backend", "precision")
 Variants = Mapping[str, Sequence[str]]
-ORANGE, BLUE = "#d9660b", "#1f5fa8"
 
 
 def parse(texts: Sequence[str]) -> Variants:
@@ -129,20 +128,28 @@ def _figures(found: Mapping[str, Any]) -> dict[str, float]:
 
 
 def plot(documents: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """mIoU over the network's latency, a point an engine. Raises EngineError without matplotlib."""
+    """mIoU over the network's latency, a line for each model in an engine.
+
+    Raises EngineError without matplotlib, OutputError.
+    """
     from rtseg.training.pictures import new_figure, save
 
     figure = new_figure(8.0, 5.0)
     axes = figure.subplots()
+    lines: dict[str, list[tuple[float, float]]] = {}
     for found in documents:
-        middle = next(iter(medians(found)))[1]
+        engine, middle = found["engine"], next(iter(medians(found)))[1]
         point = middle["stages_ms"]["inference"]["median"], 100 * found["accuracy"]["miou"]
-        colour = ORANGE if found["engine"]["precision"] != "f32" else BLUE
-        axes.plot(*point, "o", color=colour, markersize=8)
-        axes.annotate(_label(found), point, xytext=(7, 4), textcoords="offset points", fontsize=9)
+        name = f"{engine['model']}, {engine['backend']} {engine['precision']}"
+        lines.setdefault(name, []).append(point)
+        size = "x".join(map(str, engine["input"]))
+        axes.annotate(size, point, xytext=(6, -12), textcoords="offset points", fontsize=9)
+    for name, points in lines.items():
+        axes.plot(*zip(*sorted(points), strict=True), "o-", markersize=7, linewidth=1, label=name)
+    axes.legend(loc="lower right")
     scenario, accuracy = next(iter(documents[0]["scenarios"])), documents[0]["accuracy"]
     axes.set_xscale("log")
-    axes.margins(x=0.25, y=0.15)
+    axes.margins(0.15)
     axes.set_xlabel(f"ms an inference, median, {scenario}, {documents[0]['machine']['cpu']}")
     axes.set_ylabel(f"{accuracy['data']} {accuracy['split']} mIoU in %")
     axes.grid(alpha=0.3, which="both")
