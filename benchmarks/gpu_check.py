@@ -17,7 +17,7 @@ from rtseg.errors import EngineError, SourceError
 from rtseg.model import list_models
 
 if TYPE_CHECKING:
-    from roofline import Rates
+    from rtseg.benchmark.roofline import Rates
 
 FOLDER = Path(__file__).parent
 NEEDS_RATES = ("engines", "kernels")
@@ -85,7 +85,7 @@ class Check:
         documents.write(self.out, self.document)
 
     def _readings(self) -> dict[str, Any] | None:
-        from gpu_machine import readings
+        from rtseg.benchmark.nvidia import readings
 
         try:
             return readings(self.document["machine"]["pci"])
@@ -94,12 +94,12 @@ class Check:
             return None
 
     def _copy_rates(self) -> None:
-        from gpu_rates import copy_rates
+        from rtseg.benchmark.device_rates import copy_rates
 
         self.document["rates"].update(copy_rates())
 
     def _matrix_rate(self) -> None:
-        from gpu_rates import matrix_rate
+        from rtseg.benchmark.device_rates import matrix_rate
 
         why = available.torch_gpu_missing()
         if why:
@@ -108,7 +108,7 @@ class Check:
             self.document["rates"]["matrix"] = matrix_rate()
 
     def _rates(self) -> Rates | None:
-        from roofline import Rates
+        from rtseg.benchmark.roofline import Rates
 
         found = self.document["rates"]
         if not found["matrix"] or not found["copy"]:

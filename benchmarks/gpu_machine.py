@@ -1,19 +1,17 @@
-"""What the figures were measured on: device, driver, CUDA, packages, clocks, revision."""
+"""What the figures were measured on: device, driver, CUDA, packages, revision."""
 
 from __future__ import annotations
 
 import platform
 import re
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
 import rtseg
 from rtseg.device.graph import driver_call
-from rtseg.errors import EngineError
 from rtseg.hardware import cpu_count, cpu_name
 
 ROOT = Path(__file__).parent.parent
@@ -78,54 +76,6 @@ def revision(root: Path = ROOT) -> dict[str, Any] | None:
 def _git(root: Path, *arguments: str) -> str:
     command = ["git", "-C", str(root), *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def readings(pci: str) -> dict[str, Any]:
-    """Driver, clocks (MHz), power (W), temperature (°C) and why clocks are held down, by NVML.
-
-    pci: bus id of the device. What the device does not tell is None. Raises ModuleNotFoundError
-    without nvidia-ml-py, EngineError where the driver comes without NVML.
-    """
-    nvml: Any = import_module("pynvml")
-    with _started(nvml):
-        return asked_of(nvml, pci)
-
-
-def asked_of(nvml: Any, pci: str) -> dict[str, Any]:
-    """The readings, from NVML that has started."""
-    device = nvml.nvmlDeviceGetHandleByPciBusId(pci)
-
-    def asked(function: Callable[..., Any], *arguments: Any) -> Any:
-        try:
-            return function(*arguments)
-        except nvml.NVMLError:
-            return None
-
-    power, limit = (
-        asked(f, device)
-        for f in (nvml.nvmlDeviceGetPowerUsage, nvml.nvmlDeviceGetEnforcedPowerLimit)
-    )
-    return {
-        "driver": asked(nvml.nvmlSystemGetDriverVersion),
-        "sm_mhz": asked(nvml.nvmlDeviceGetClockInfo, device, nvml.NVML_CLOCK_SM),
-        "memory_mhz": asked(nvml.nvmlDeviceGetClockInfo, device, nvml.NVML_CLOCK_MEM),
-        "power_w": None if power is None else power / 1e3,
-        "power_limit_w": None if limit is None else limit / 1e3,
-        "celsius": asked(nvml.nvmlDeviceGetTemperature, device, nvml.NVML_TEMPERATURE_GPU),
-        "held_down_by": asked(nvml.nvmlDeviceGetCurrentClocksThrottleReasons, device),
-    }
-
-
-@contextmanager
-def _started(nvml: Any) -> Iterator[None]:
-    try:
-        nvml.nvmlInit()
-    except nvml.NVMLError as exc:
-        raise EngineError(f"NVML does not start: {exc}") from exc
-    try:
-        yield
-    finally:
-        nvml.nvmlShutdown()
 
 
 def slug(name: str) -> str:

@@ -15,8 +15,7 @@ from onnx import TensorProto, helper
 torch = pytest.importorskip("torch")
 FOLDER = Path(__file__).parent.parent / "benchmarks"
 sys.path.insert(0, str(FOLDER))
-from roofline import Layer, Rates, at_size, bound, count_layers  # noqa: E402
-
+from rtseg.benchmark.roofline import Layer, Rates, at_size, bound, count_layers  # noqa: E402
 from rtseg.model import Model, list_models  # noqa: E402
 
 SCRIPTS = sorted(set(FOLDER.glob("bench_*.py")) - {FOLDER / "bench_gpu.py"})  # test_gpu_check.py

@@ -21,6 +21,7 @@ from gpu_documents import kernel_row, made_document  # noqa: E402
 from gpu_options import options  # noqa: E402
 
 from rtseg.backends import available  # noqa: E402
+from rtseg.benchmark import nvidia  # noqa: E402
 from rtseg.errors import EngineError, InputError  # noqa: E402
 
 
@@ -128,7 +129,7 @@ def test_a_missing_package_is_left_out_and_a_broken_part_has_failed(check: Check
         import no_such_package_as_this  # noqa: F401
 
     def incomplete() -> None:
-        raise ModuleNotFoundError("No module named 'gpu_rates'", name="gpu_rates")
+        raise ModuleNotFoundError("No module named 'gpu_timing'", name="gpu_timing")
 
     def broken() -> None:
         raise EngineError("the GPU failed\nat length")
@@ -139,7 +140,7 @@ def test_a_missing_package_is_left_out_and_a_broken_part_has_failed(check: Check
     why = "no_such_package_as_this is not installed"
     assert check.document["left_out"] == [{"what": "a", "why": why}]
     assert check.document["failed"] == [
-        {"what": "b", "why": "No module named 'gpu_rates'"},
+        {"what": "b", "why": "No module named 'gpu_timing'"},
         {"what": "c", "why": "EngineError: the GPU failed"},
     ]
     assert "left out: a: " in capsys.readouterr().out
@@ -255,10 +256,10 @@ def test_readings_use_names_that_are_there() -> None:
         def refuse(self, *_: Any) -> None:
             raise nvml.NVMLError(nvml.NVML_ERROR_NOT_SUPPORTED)
 
-    found = gpu_machine.asked_of(Recorded(), "0000:00:00.0")
+    found = nvidia.state(Recorded(), 7)
     assert found == {
-        "driver": 7, "sm_mhz": 7, "memory_mhz": 7, "power_w": None, "power_limit_w": 0.007,
-        "celsius": 7, "held_down_by": 7,
+        "name": 7, "driver": 7, "sm_mhz": 7, "memory_mhz": 7, "power_w": None,
+        "power_limit_w": 0.007, "celsius": 7, "held_down_by": 7,
     }  # fmt: skip
 
 

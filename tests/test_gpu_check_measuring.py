@@ -40,7 +40,8 @@ def test_shares_of_kernels() -> None:
 def test_rows_of_engines() -> None:
     pytest.importorskip("torch")
     from gpu_engines import row
-    from roofline import Bound
+
+    from rtseg.benchmark.roofline import Bound
 
     limit = Bound(0.5, 2_000_000_000, 3_000_000, 9, 0.25)
     found = row([1.0, 1.0, 2.0, 1.0], 1.3, limit)
@@ -61,7 +62,8 @@ def test_engines_of_this_machine_are_there_or_absent_with_a_reason() -> None:
 
 def test_a_network_is_loaded_with_sizes_it_takes() -> None:
     from gpu_engines import PEERS, SIZES, load, roof
-    from roofline import Rates
+
+    from rtseg.benchmark.roofline import Rates
 
     model, sizes = load("dilanet-s", SIZES)
     assert sizes == list(SIZES)

@@ -80,6 +80,15 @@ def build(
     return OpenVinoEngine(compiled, _precision(compiled), device)
 
 
+def compile_graph(graph: Any, precision: str) -> Any:
+    """An OpenVINO graph for one inference at a time on all cores. Raises EngineError."""
+    core = _core()
+    try:
+        return core.compile_model(graph, "CPU", _options(precision, 1, None))
+    except RuntimeError as exc:
+        raise EngineError(f"OpenVINO cannot compile {graph.friendly_name}: {exc}") from exc
+
+
 def _precision(compiled: Any) -> str:
     """What the engine says it computes in, whatever was asked for."""
     name = str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())

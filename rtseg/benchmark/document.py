@@ -39,10 +39,9 @@ def document(
     start: Start,
     rounds: Mapping[str, tuple[int, Sequence[Round]]],
     gpus: tuple[list[dict[str, Any]], list[dict[str, Any]]],
-    accuracy: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """rounds: by scenario, with how many frames are segmented at a time. gpus: their states before
-    and after. accuracy: None if not measured."""
+    and after. The peak of the memory is the one until now."""
     return {
         "schema": SCHEMA,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -67,7 +66,6 @@ def document(
             "pinned_bytes": segmenter.memory.host_peak,
         },
         "gpus": {"before": gpus[0], "after": gpus[1]},
-        "accuracy": None if accuracy is None else dict(accuracy),
     }
 
 
@@ -90,6 +88,14 @@ def medians(found: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, scenario in found["scenarios"].items():
         rounds = sorted(scenario["rounds"], key=lambda r: float(r["fps"]))
         yield name, rounds[(len(rounds) - 1) // 2]
+
+
+def inference_ms(found: Mapping[str, Any]) -> float | None:
+    """What an inference takes with the device to itself, the median of single-stream; None where
+    that was not run."""
+    if "single-stream" not in found["scenarios"]:
+        return None
+    return float(dict(medians(found))["single-stream"]["stages_ms"]["inference"]["median"])
 
 
 def rate(found: Mapping[str, Any], scenario: str) -> float:

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from rtseg.benchmark.document import Start
     from rtseg.benchmark.rounds import Round
     from rtseg.benchmark.scenarios import Course
+    from rtseg.model import Model
     from rtseg.overlay import Overlay
     from rtseg.segmenter import Segmenter
+    from rtseg.training.datasets import Split
     from rtseg.video.base import SourceInfo
 
 
@@ -32,14 +34,16 @@ def measure(
     job: what `rtseg run` would do; its output is left out. chosen: scenarios, in order. data: a
     data set for the accuracy, or None, and its split. Raises RtsegError.
     """
-    from rtseg.benchmark import machine
-    from rtseg.benchmark.document import document
+    from rtseg.benchmark import document as documents
+    from rtseg.benchmark import nvidia
+    from rtseg.benchmark.network import network
 
     with ExitStack() as stack:
         made, overlay = _segmenters(job, chosen, stack)
+        labelled = _labelled(made[chosen[0]].model, *data)
         shown = overlay if settings["overlay"] else None
         main = made[chosen[-1]]
-        before = machine.nvidia()
+        before = nvidia.states()
         info, start = _start(job, main, shown, settings["warm_up"])
         run = _scenarios(info, settings["rate"])
         if made[chosen[0]] is not main:  # warm it up too
@@ -51,9 +55,12 @@ def measure(
                 paints = shown if name != "constant-stream" else None
                 with _course(job, made[name], paints) as course:
                     rounds[name].append(run[name](course))
-        gpus = before, machine.nvidia()
+        gpus = before, nvidia.states()
         found = {name: (made[name].streams, rounds[name]) for name in chosen}
-        return document(main, info, settings, start, found, gpus, _accuracy(main, *data))
+        document = documents.document(main, info, settings, start, found, gpus)
+        document["network"] = network(main, documents.inference_ms(document))
+        document["accuracy"] = None if labelled is None else _accuracy(main, labelled)
+        return document
 
 
 def _segmenters(
@@ -130,24 +137,33 @@ def _course(job: Job, segmenter: Segmenter, overlay: Overlay | None) -> Iterator
         yield Course(source, segmenter, sinks, paint)
 
 
-def _accuracy(segmenter: Segmenter, data: Path | None, split: str) -> dict[str, Any] | None:
-    """mIoU of the engine that was timed, at the labels' own resolution."""
+def _labelled(model: Model, data: Path | None, split: str) -> Split | None:
+    """The images for the accuracy. Raises InputError, RecipeError before anything is measured."""
     if data is None:
         return None
-    from rtseg.evaluation import evaluate
     from rtseg.training.datasets import open_split
 
     samples = open_split(data, split)
-    if samples.classes.names != segmenter.model.classes.names:
+    if samples.classes.names != model.classes.names:
         raise InputError(
             f"{data} has the classes of {samples.classes.name}, the model those of "
-            f"{segmenter.model.classes.name}; rtseg eval maps one to the other"
+            f"{model.classes.name}; rtseg eval maps one to the other"
         )
-    found = evaluate(lambda image: segmenter(image).labels, samples, samples.classes)
+    return samples
+
+
+def _accuracy(segmenter: Segmenter, samples: Split) -> dict[str, Any]:
+    """mIoU of the engine that was timed, at the labels' own resolution."""
+    from rtseg.cli.evaluate_models import Deployed
+    from rtseg.evaluation import evaluate
+
+    deployed = Deployed(segmenter)
+    found = evaluate(deployed, samples, samples.classes)
     return {
-        "data": data.name,
-        "split": split,
+        "data": samples.title,
+        "split": samples.split,
         "images": len(samples),
+        "trained_on_split": deployed.subject().saw(samples.title, samples.split),
         "miou": round(float(found.matrix.miou()), 5),
         "pixel_accuracy": round(float(found.matrix.pixel_accuracy()), 5),
     }

@@ -35,15 +35,13 @@ def show(found: Mapping[str, Any]) -> None:
         workers = f"{scenario['streams']} at a time"
         console.print(f"\n[bold]{name}[/], {workers}  {_rate(name, middle, rates)}", soft_wrap=True)
         console.print(_table(middle["stages_ms"], on_gpu=bool(found["memory"]["device_bytes"])))
-    console.print("\n" + _memory(found["memory"]))
+    console.print("\n" + _network(found["network"]), soft_wrap=True)
+    console.print(_memory(found["memory"]))
     for gpu, after in zip(found["gpus"]["before"], found["gpus"]["after"], strict=False):
         console.print(_gpu(gpu, after))
     accuracy = found["accuracy"]
     if accuracy:
-        console.print(
-            f"this engine on {accuracy['data']} {accuracy['split']}: [bold]mIoU "
-            f"{100 * accuracy['miou']:.2f} %[/], {accuracy['images']} images"
-        )
+        console.print(_accuracy(accuracy), soft_wrap=True)
 
 
 def show_comparison(rows: Sequence[Row], differences: Sequence[str]) -> None:
@@ -113,6 +111,29 @@ def _table(stages: Mapping[str, Mapping[str, float | None]], *, on_gpu: bool) ->
         row = stages[name]
         table.add_row(name, *("" if row[k] is None else f"{row[k]:.2f}" for k in shown))
     return table
+
+
+def _network(network: Mapping[str, Any]) -> str:
+    """The roofline in a line."""
+    if "left_out" in network:
+        return escape(f"network: {network['left_out']}")
+    share = network["share_of_roofline"]
+    reached = "" if share is None else f", [bold]{100 * share:.0f} % of the roofline[/] reached"
+    return (
+        f"network: {network['gflops']:.2f} GFLOP and {network['mbytes']:.1f} MB; at this device's "
+        f"{network['matrix_gflops_s']:,.0f} GFLOP/s and {network['copy_gbytes_s']:,.0f} GB/s at "
+        f"least {network['bound_ms']:.2f} ms{reached}"
+    )
+
+
+def _accuracy(accuracy: Mapping[str, Any]) -> str:
+    text = (
+        f"this engine on {accuracy['data']} {accuracy['split']}: [bold]mIoU "
+        f"{100 * accuracy['miou']:.2f} %[/], {accuracy['images']} images"
+    )
+    if accuracy["trained_on_split"]:
+        text += "; [bold red]the model was trained on them[/]"
+    return text
 
 
 def _memory(memory: Mapping[str, int]) -> str:

@@ -28,8 +28,18 @@ def test_every_scenario_is_measured_and_written(rtseg, clip, tmp_path) -> None:
     assert found["engine"] | {"model": "dilanet-s", "input": [64, 48]} == found["engine"]
     assert len(found["engine"]["sha256"]) == 64
     assert found["memory"]["peak_host_bytes"] > 1e7
+    network, inference = found["network"], single_stream(found)["inference"]["median"]
+    assert network["inference_ms"] == inference
+    assert network["share_of_roofline"] == pytest.approx(network["bound_ms"] / inference, rel=1e-2)
+    assert "of the roofline reached" in done.out
     assert found["accuracy"] is None
     assert {p.name for p in tmp_path.iterdir()} == {"b.json"}  # the video is not left behind
+
+
+def single_stream(found: dict) -> dict:
+    """Stages of the round with the median rate, of two the lower."""
+    rounds = found["scenarios"]["single-stream"]["rounds"]
+    return min(rounds, key=lambda r: r["fps"])["stages_ms"]
 
 
 def test_labels_alone_and_one_scenario(rtseg) -> None:
@@ -40,6 +50,22 @@ def test_labels_alone_and_one_scenario(rtseg) -> None:
     assert "labels" in done.out
     assert "overlay" not in done.out
     assert "single-stream" not in done.out
+    assert "GFLOP" in done.out
+    assert "of the roofline" not in done.out  # nobody has had the device to himself
+
+
+def test_accuracy_says_what_the_model_has_seen(rtseg, tmp_path) -> None:
+    data = small_camvid(tmp_path / "camvid")
+    options = ("--frames", 2, "--rounds", 1, "--no-overlay", "--scenario", "offline")
+    source = "synthetic:64x64@30"
+    seen = rtseg("bench", source, *TINY, *options, "--data", data, "--split", "val")
+    assert "CamVid val: mIoU" in seen.out
+    assert "the model was trained on them" in " ".join(seen.out.split())
+    fresh = rtseg("bench", source, *TINY, *options, "--data", data, "--json", "b.json")
+    assert fresh.code == 0, fresh.err
+    assert "trained on them" not in fresh.out
+    accuracy = json.loads((tmp_path / "b.json").read_text())["accuracy"]
+    assert (accuracy["split"], accuracy["trained_on_split"]) == ("test", False)
 
 
 def test_the_gate_fails_what_is_too_slow(rtseg) -> None:

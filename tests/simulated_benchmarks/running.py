@@ -24,10 +24,10 @@ import gpu_stream  # noqa: E402
 from gpu_check import Check  # noqa: E402
 from gpu_document import problems  # noqa: E402
 from gpu_options import options  # noqa: E402
-from roofline import Rates  # noqa: E402
 from stand_in import DeviceStandIn, HostStandIn, planes  # noqa: E402
 
 from rtseg.backends import available  # noqa: E402
+from rtseg.benchmark.roofline import Rates  # noqa: E402
 from rtseg.device.memory import Memory  # noqa: E402
 from rtseg.errors import EngineError  # noqa: E402
 from rtseg.frame import Frame  # noqa: E402
@@ -174,7 +174,8 @@ def test_a_check_writes_what_it_found(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(gpu_kernels, "SIZES", (SIZE,))
     monkeypatch.setattr(gpu_kernels, "TARGET", TARGET)
     monkeypatch.setattr(gpu_kernels, "measure", lambda job: measure(job._replace(footprint=1)))
-    monkeypatch.setattr("gpu_rates.copy_rates", lambda: {"copy": 4e12, "upload": 5e10})
+    rates = {"copy": 4e12, "upload": 5e10}
+    monkeypatch.setattr("rtseg.benchmark.device_rates.copy_rates", lambda: rates)
     document = gpu_document.new({"gpu": "none", "pci": "0000:00:00.0"}, {}, None)
     document["failed"].append({"what": "kernels", "why": "of an earlier run"})
     Check(options(["--only", "kernels", "--rounds", "1"]), document, out).run()

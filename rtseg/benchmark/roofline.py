@@ -10,7 +10,7 @@ What is assumed of an engine, all to its credit:
   one layer; the other operand of the Add is one more input of it.
 * Views (`VIEWS`) cost nothing: who makes an operand of a Concat writes it where it belongs.
 * Every layer reads its inputs and weights once from memory and writes its outputs there, in the
-  types of the file: FP16, and FP32 for the logits.
+  types of the file (FP16, and FP32 for the logits), or in FP32 where an engine computes in that.
 * Convolutions and matrix products have FLOPs, two for a multiply-accumulate; nothing else has any.
 
 A device with a large cache can be faster than this where a layer finds in it what the one before
@@ -43,8 +43,8 @@ _FIRST_ONLY = frozenset(("Clip", "Pad", "Resize"))  # the others are scales, siz
 
 
 class Rates(NamedTuple):
-    """What a device reaches: flops, FP16 operations per second; bytes, read + written per
-    second."""
+    """What a device reaches: flops, operations per second in the engine's precision; bytes, read +
+    written per second."""
 
     flops: float
     bytes: float
@@ -98,12 +98,15 @@ def bound(layers: Sequence[Layer], rates: Rates) -> Bound:
     )
 
 
-def count_layers(graph: onnx.ModelProto, size: tuple[int, int]) -> list[Layer]:
+def count_layers(
+    graph: onnx.ModelProto, size: tuple[int, int], *, float_bytes: int = 2
+) -> list[Layer]:
     """The layers for one image of `size` (width, height), in the graph's order.
 
-    Raises ValueError for a tensor whose shape does not follow from the size.
+    float_bytes: that a number takes at least, 4 where an engine computes in FP32. Raises ValueError
+    for a tensor whose shape does not follow from the size.
     """
-    counting = _Counting(at_size(graph, size).graph)
+    counting = _Counting(at_size(graph, size).graph, float_bytes)
     for node in counting.nodes:
         counting.add(node)
     return [counting.layer(group) for group in counting.groups]
@@ -181,12 +184,12 @@ class _Group:
 class _Counting:
     """Walks through a graph whose shapes are known. nodes: those that depend on the image."""
 
-    def __init__(self, graph: onnx.GraphProto) -> None:
+    def __init__(self, graph: onnx.GraphProto, least: int) -> None:
         values = [*graph.input, *graph.value_info, *graph.output]
         self._shapes = {v.name: _shape(v) for v in values}
-        self._items = {v.name: _item(v.type.tensor_type.elem_type) for v in values}
+        self._items = {v.name: _item(v.type.tensor_type.elem_type, least) for v in values}
         self._shapes |= {t.name: tuple(t.dims) for t in graph.initializer}
-        self._items |= {t.name: _item(t.data_type) for t in graph.initializer}
+        self._items |= {t.name: _item(t.data_type, least) for t in graph.initializer}
         self._weights = {t.name for t in graph.initializer}
         self.nodes = list(graph.node)
         self._readers = Counter(name for node in self.nodes for name in node.input)
@@ -272,6 +275,7 @@ def _shape(value: onnx.ValueInfoProto) -> tuple[int, ...] | None:
     return tuple(dim.dim_value for dim in kind.shape.dim) if kind.HasField("shape") else None
 
 
-def _item(kind: int) -> int:
-    """Bytes of an element of an ONNX type."""
-    return int(np.dtype(helper.tensor_dtype_to_np_dtype(kind)).itemsize)
+def _item(kind: int, least: int) -> int:
+    """Bytes of an element of an ONNX type; a number with a fraction has at least `least`."""
+    element = np.dtype(helper.tensor_dtype_to_np_dtype(kind))
+    return max(element.itemsize, least) if element.kind == "f" else element.itemsize
