@@ -3,6 +3,8 @@ over it in a few array operations."""
 
 from __future__ import annotations
 
+import math
+import threading
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -30,9 +32,24 @@ class Layer(NamedTuple):
         """Lay the sprite over `plane` in place, its corner at (x, y); the edge cuts it."""
         area = plane[y : y + self.colour.shape[0], x : x + self.colour.shape[1]]
         rows, columns = area.shape[:2]
-        mixed = area * self.rest[:rows, :columns] + self.colour[:rows, :columns]
+        colour = self.colour[:rows, :columns]
+        mixed = _scratch(colour.shape)
+        np.multiply(area, self.rest[:rows, :columns], out=mixed)
+        np.add(mixed, colour, out=mixed)
         np.right_shift(mixed, 8, out=mixed)
         area[...] = mixed
+
+
+_threads = threading.local()
+
+
+def _scratch(shape: tuple[int, ...]) -> NDArray[np.uint16]:
+    """Memory of this thread for an intermediate result; the next call hands out the same."""
+    count = math.prod(shape)
+    flat: NDArray[np.uint16] | None = getattr(_threads, "flat", None)
+    if flat is None or flat.size < count:
+        flat = _threads.flat = np.empty(count, np.uint16)
+    return flat[:count].reshape(shape)
 
 
 def put(out: Picture, sprite: Image.Image, x: int, y: int) -> None:
