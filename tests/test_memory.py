@@ -55,7 +55,7 @@ def test_nothing_is_allocated_for_a_frame_in_the_steady_state(tmp_path) -> None:
                 tracemalloc.reset_peak()
         grown = tracemalloc.get_traced_memory()[1] - base
     assert written == FRAMES
-    assert 0 < grown < CHROMA / 2
+    assert 0 < grown < CHROMA
 
 
 @pytest.mark.usefixtures("tracing")
@@ -64,7 +64,7 @@ def test_an_allocation_per_frame_would_be_seen() -> None:
     base = tracemalloc.get_traced_memory()[0]
     tracemalloc.reset_peak()
     np.empty(CHROMA, np.uint8)
-    assert tracemalloc.get_traced_memory()[1] - base > CHROMA / 2
+    assert tracemalloc.get_traced_memory()[1] - base >= CHROMA
 
 
 @pytest.mark.soak
