@@ -1,10 +1,12 @@
-"""Latency of the shipped models, one image at a time: OpenVINO in f32 and bf16, torch eager.
+"""Latency of the shipped models, one image at a time: OpenVINO, ONNX Runtime, torch eager.
 
+    pip install -c constraints.txt -e '.[dev,bench]'   for ONNX Runtime; else it is left out
     pytest benchmarks/bench_engines.py        every candidate by itself, with pytest-benchmark
     python benchmarks/bench_engines.py        in turns: medians and ratios, to results/engines.json
 
-The network alone: no preprocessing, no postprocessing; all cores. RTSEG_BENCH_TINY=1 makes the
-input small: a test that each candidate still runs.
+The network alone: no preprocessing, no postprocessing; all cores. A pause before each candidate
+lets the threads of the one before stop spinning. RTSEG_BENCH_TINY=1 makes the input small: a test
+that each candidate still runs.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+import peers
 import results
 
 from rtseg.backends import Precision, build_engine
@@ -29,6 +32,14 @@ from rtseg.model import Model, list_models
 TINY = os.environ.get("RTSEG_BENCH_TINY") == "1"
 SIZES = [(64, 48)] if TINY else [(480, 360), (1024, 512)]
 PRECISIONS: tuple[Precision, ...] = ("f32", "bf16")
+
+ORT = "ONNX Runtime f32"
+WHAT = {
+    "OpenVINO f32": "f32 arithmetic, the FP16 weights of the file",
+    "OpenVINO bf16": "bf16 arithmetic, the FP16 weights of the file",
+    ORT: peers.WHAT[ORT],
+    "torch eager f32": "the trained f32 weights, batch norm not folded",
+}
 
 Call = Callable[[], object]
 
@@ -40,7 +51,7 @@ def candidates(size: tuple[int, int]) -> dict[str, Call]:
         model = Model.load(name)
         for precision in PRECISIONS:
             calls[f"{name}, OpenVINO {precision}"] = openvino(model, size, precision)
-        calls |= torch_eager(model, size)
+        calls |= onnx_runtime(model, size) | torch_eager(model, size)
     return calls
 
 
@@ -48,6 +59,14 @@ def openvino(model: Model, size: tuple[int, int], precision: Precision) -> Call:
     context = build_engine(model, size, precision=precision).context()
     context.input[:] = np.random.default_rng(0).normal(size=context.input.shape)
     return context.run
+
+
+def onnx_runtime(model: Model, size: tuple[int, int]) -> dict[str, Call]:
+    if not peers.installed("onnxruntime"):
+        return {}
+    infer = peers.onnx_runtime(model, size)
+    image = np.random.default_rng(0).normal(size=(1, 3, size[1], size[0])).astype(np.float32)
+    return {f"{model.contract.name}, {ORT}": lambda: infer(image)}
 
 
 def torch_eager(model: Model, size: tuple[int, int]) -> dict[str, Call]:
@@ -86,7 +105,7 @@ def main() -> None:
         for name, row in tables[label].items():
             print(f"  {name:30s} {row['median_ms']:8.2f} {row['min_ms']:8.2f} {row['ratio']:6.2f}")
     if not TINY:
-        results.write("engines", {"threads": "all cores", "latency": tables})
+        results.write("engines", {"threads": "all cores", "what": WHAT, "latency": tables})
 
 
 if __name__ == "__main__":

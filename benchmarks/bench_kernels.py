@@ -1,5 +1,6 @@
-"""The per-pixel work of a frame: rtseg against OpenCV and PyTorch doing the same.
+"""The per-pixel work of a frame: rtseg against OpenCV, PyTorch and supervision doing the same.
 
+    pip install -c constraints.txt -e '.[dev,bench]'   for supervision; else it is left out
     pytest benchmarks/bench_kernels.py        every candidate by itself, with pytest-benchmark
     python benchmarks/bench_kernels.py        in turns: medians and ratios, to results/kernels.json
 
@@ -22,6 +23,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+import peers
 import results
 import scenes
 
@@ -102,7 +104,8 @@ def group_blend() -> dict[str, Call]:
         "rtseg, planes": lambda: cpu.blend(planes, labels, on_planes, out_planes),
         "OpenCV, BGR": opencv,
     }
-    return calls | torch_blend(bgr, labels, palette)
+    annotators = peers.supervision_blend(bgr, labels, CAMVID, ALPHA)
+    return calls | torch_blend(bgr, labels, palette) | annotators
 
 
 def torch_blend(
@@ -241,6 +244,7 @@ def details() -> dict[str, object]:
     shares = {"stride 8": STRIDE_8, "stride 4": STRIDE_4}
     return {
         "threads": 1,
+        "what": {name: peers.WHAT[name] for name in group("blend") if name in peers.WHAT},
         "frame": [WIDTH, HEIGHT],
         "input": [INPUT[1], INPUT[0]],
         "classes": len(CAMVID),

@@ -1,12 +1,12 @@
-"""File to file: `rtseg run` against the loop that one would write first, with the same network.
+"""File to file: `rtseg run` against what one would otherwise write or install.
 
+    pip install -c constraints.txt -e '.[dev,bench]'   for the peers; those missing are left out
     pytest benchmarks/bench_pipeline.py       each once, with pytest-benchmark
     python benchmarks/bench_pipeline.py       in turns: fps and ratios, to results/pipeline.json
 
-The naive loop: cv2.VideoCapture → resize, normalise → torch eager → upsample, argmax in numpy →
-palette and cv2.addWeighted → cv2.VideoWriter. `sequential`: rtseg's own parts, one frame after
-another in one thread. The video is 720p: the real clip under RTSEG_DATA repeated, else a rendered
-one. RTSEG_BENCH_TINY=1 makes it small: a test that each candidate still runs.
+The peers are in pipeline_peers.py. `sequential`: rtseg's own parts, one frame after another in one
+thread. The video is 720p: the real clip under RTSEG_DATA repeated, else a rendered one.
+RTSEG_BENCH_TINY=1 makes it small: a test that each candidate still runs.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cv2
-import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+import pipeline_peers
 import results
 import scenes
+from pipeline_peers import ALPHA, Candidate, Size, ours, use_all_cores
 
 from rtseg.hardware import cpu_count
 from rtseg.model import list_models
@@ -47,12 +47,11 @@ DATA = Path(os.environ.get("RTSEG_DATA", HERE.parent.parent / "shared" / "data")
 REAL = DATA / "video" / "highway_1280x720.mp4"
 REPEATS = 5  # of the real clip, 38 frames
 ROUNDS = 1 if TINY else 3
-ALPHA = 0.5
 
-Run = Callable[[Path, Path], int]
+Maker = Callable[[], Candidate]
 
 
-def pipeline(name: str) -> Run:
+def pipeline(name: str, frame: Size) -> Candidate:
     """What `rtseg run` does, without its progress bar."""
     segmenter = Segmenter(name, streams=cpu_count())
     overlay = Overlay(segmenter.model.classes, alpha=ALPHA)
@@ -62,65 +61,23 @@ def pipeline(name: str) -> Run:
             paint = painter(overlay, sink.picture_for, lambda frame: f"{frame.seconds:.1f}")
             return Pipeline(source, segmenter, [sink], painter=paint).run().written
 
-    return run
+    return ours(segmenter.model, frame, run, "rtseg run")
 
 
-def sequential(name: str) -> Run:
+def sequential(name: str, frame: Size) -> Candidate:
     """The same parts without threads; the engine uses all cores."""
     segmenter = Segmenter(name)
     overlay = Overlay(segmenter.model.classes, alpha=ALPHA)
 
     def run(clip: Path, out: Path) -> int:
         with open_source(clip) as source, VideoSink(out, info=source.info, overwrite=True) as sink:
-            for frame in source:
-                answer = segmenter(frame)
-                picture = overlay.paint(frame, answer, sink.picture_for(frame))
-                sink.write(Result(frame, answer, picture, {}))
+            for taken in source:
+                answer = segmenter(taken)
+                picture = overlay.paint(taken, answer, sink.picture_for(taken))
+                sink.write(Result(taken, answer, picture, {}))
             return sink.written
 
-    return run
-
-
-def naive(name: str) -> Run:
-    """OpenCV in and out, torch eager, numpy; the input has the size that rtseg takes."""
-    import torch
-
-    from rtseg.training.weights import load_weights
-
-    segmenter = Segmenter(name)
-    model = segmenter.model
-    network, *_ = load_weights(model.path.with_suffix(".safetensors"))
-    palette = model.classes.palette()
-    mean, std = (np.array(v, np.float32) for v in (model.contract.mean, model.contract.std))
-
-    def labels(frame: np.ndarray) -> np.ndarray:
-        height, width = frame.shape[:2]
-        small = cv2.resize(frame, model.input_size(width, height))
-        rgb = cv2.cvtColor(small, cv2.COLOR_BGR2RGB).astype(np.float32) / 255
-        tensor = torch.from_numpy(((rgb - mean) / std).transpose(2, 0, 1)[None])
-        with torch.no_grad():
-            logits = network(tensor)
-            up = torch.nn.functional.interpolate(logits, (height, width), mode="bilinear")
-        return np.argmax(up[0].numpy(), axis=0)
-
-    def run(clip: Path, out: Path) -> int:
-        capture, writer, count = cv2.VideoCapture(str(clip)), None, 0
-        while True:
-            ok, frame = capture.read()
-            if not ok:
-                break
-            drawn = cv2.addWeighted(frame, 1 - ALPHA, palette[labels(frame)], ALPHA, 0)
-            if writer is None:
-                size = frame.shape[1], frame.shape[0]
-                writer = cv2.VideoWriter(str(out), cv2.VideoWriter_fourcc(*"mp4v"), 25, size)
-            writer.write(drawn)
-            count += 1
-        capture.release()
-        if writer is not None:
-            writer.release()
-        return count
-
-    return run
+    return ours(segmenter.model, frame, run, "parts of rtseg: one loop")
 
 
 @cache
@@ -152,40 +109,63 @@ def repeat(path: Path, out: Path, times: int) -> Path:
     return out
 
 
-def candidates() -> dict[str, Run]:
-    makers = (pipeline, sequential, naive)
-    return {f"{name}, {make.__name__}": make(name) for name in list_models() for make in makers}
+@cache
+def frame_size() -> Size:
+    """(width, height) of the clip."""
+    with open_source(clip()) as source:
+        return source.info.width, source.info.height
 
 
-@pytest.mark.parametrize("make", [pipeline, sequential, naive], ids=lambda f: f.__name__)
-def test_pipeline(benchmark: Any, make: Callable[[str], Run], tmp_path: Path) -> None:
-    run = make(list_models()[0])
+def makers() -> dict[str, Maker]:
+    """Of every candidate that is installed: what makes it ready to run."""
+    pairs = [(name, make) for name in list_models() for make in (pipeline, sequential)]
+    pairs = sorted(pairs + pipeline_peers.makers(), key=lambda pair: pair[0])
+    return {
+        f"{name}, {make.__name__}": lambda name=name, make=make: make(name, frame_size())
+        for name, make in pairs
+    }
+
+
+MAKERS = makers()
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_pipeline(benchmark: Any, name: str, tmp_path: Path) -> None:
+    run = MAKERS[name]().run
+    use_all_cores()
     count = benchmark.pedantic(run, (clip(), tmp_path / "out.mp4"), rounds=1)
     assert count > 0
 
 
 def main() -> None:
-    runs = candidates()
-    samples: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
+    candidates = {name: make() for name, make in MAKERS.items()}
+    samples: dict[str, list[tuple[float, float]]] = {name: [] for name in candidates}
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "out.mp4"
         for turn in range(ROUNDS + 1):  # the first turn warms up: compiled kernels, page cache
-            for name, run in runs.items():
+            for name, candidate in candidates.items():
                 time.sleep(0.0 if TINY else 0.3)  # threads of the one before stop spinning
-                started, cpu = time.perf_counter(), cpu_seconds()
-                count = run(clip(), out)
+                taken = measure(candidate, Path(folder) / "out.mp4")
                 if turn or TINY:
-                    fps = count / (time.perf_counter() - started)
-                    samples[name].append((fps, (cpu_seconds() - cpu) / count))
-    rows = {name: row(values) for name, values in samples.items()}
-    report(rows)
+                    samples[name].append(taken)
+    report({name: row(candidates[name], values) for name, values in samples.items()})
 
 
-def row(values: list[tuple[float, float]]) -> dict[str, float]:
+def measure(candidate: Candidate, out: Path) -> tuple[float, float]:
+    """Frames per second and CPU seconds per frame of one run."""
+    use_all_cores()
+    started, cpu = time.perf_counter(), cpu_seconds()
+    count = candidate.run(clip(), out)
+    return count / (time.perf_counter() - started), (cpu_seconds() - cpu) / count
+
+
+def row(candidate: Candidate, values: list[tuple[float, float]]) -> dict[str, Any]:
     fps = statistics.median(v[0] for v in values)
     cpu = statistics.median(v[1] for v in values)
     bound = cpu_count() / cpu
     return {
+        "what": candidate.what,
+        "input": list(candidate.size),
+        "gmacs": round(candidate.gmacs, 3),
         "fps": round(fps, 2),
         "cpu_ms_per_frame": round(1e3 * cpu, 2),
         "bound_fps": round(bound, 2),
@@ -193,13 +173,15 @@ def row(values: list[tuple[float, float]]) -> dict[str, float]:
     }
 
 
-def report(rows: dict[str, dict[str, float]]) -> None:
-    print(f"{'':28s}    fps CPU ms  bound  share xnaive")
+def report(rows: dict[str, dict[str, Any]]) -> None:
+    print(f"{'':34s}    input  GMAC    fps CPU ms  bound  share xnaive")
     for name, values in rows.items():
-        base = rows[name.split(",")[0] + ", naive"]["fps"]
-        values["times_naive"] = round(values["fps"] / base, 2)
+        base = rows.get(name.split(",")[0] + ", naive")  # of the same model
+        values["times_naive"] = round(values["fps"] / base["fps"], 2) if base else None
         columns = ("fps", "cpu_ms_per_frame", "bound_fps", "share_of_bound", "times_naive")
-        print(f"{name:28s}" + "".join(f"{values[column]:7.2f}" for column in columns))
+        size = "x".join(map(str, values["input"]))
+        cells = ("-" if values[c] is None else f"{values[c]:.2f}" for c in columns)
+        print(f"{name:34s}{size:>9s}{values['gmacs']:6.2f}" + "".join(f"{c:>7s}" for c in cells))
     if not TINY:
         source = "real clip, repeated" if REAL.is_file() else "rendered clip"
         results.write("pipeline", {"video": f"1280x720, {source}", "rounds": ROUNDS, "runs": rows})

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 
-from rtseg.hardware import cpu_count, cpu_flags, cpu_name
+from rtseg.benchmark import machine
 
 FOLDER = Path(__file__).parent / "results"
-PACKAGES = ("rtseg", "numpy", "numba", "openvino", "av", "opencv-python", "torch")
 
 
 def write(name: str, figures: Mapping[str, object]) -> None:
@@ -27,16 +24,6 @@ def environment() -> dict[str, object]:
     """Date, processor and versions."""
     return {
         "date": datetime.now(UTC).date().isoformat(),
-        "device": cpu_name(),
-        "instructions": cpu_flags(),
-        "cores": cpu_count(),
-        "python": platform.python_version(),
-        "versions": {name: _version(name) for name in PACKAGES},
+        **machine.machine(),
+        "versions": machine.versions(),
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

@@ -12,7 +12,7 @@ from rtseg.hardware import cpu_count, cpu_flags, cpu_name
 
 PACKAGES = (
     "rtseg", "numpy", "numba", "numba-cuda", "openvino", "av", "opencv-python", "torch", "tensorrt",
-    "torch-tensorrt",
+    "torch-tensorrt", "onnxruntime", "supervision", "ultralytics",
 )  # fmt: skip
 
 
