@@ -90,6 +90,7 @@ def test_frames_of_a_camera_do_not_queue_up() -> None:
 def test_nothing_is_dropped_or_late_where_there_is_time(segmenter) -> None:
     found = constant_stream(Course(Frames(3), segmenter, [], None), Fraction(1, 2))
     assert (found.frames, found.done, found.dropped, found.late) == (3, 3, 0, 0)
+    assert found.seconds >= 3 * 2  # three frames take three intervals, or the rate would be 3/4
 
 
 def test_a_worker_that_fails_ends_the_round() -> None:

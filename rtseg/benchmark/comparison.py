@@ -13,6 +13,9 @@ from rtseg.errors import InputError
 
 SCHEMA = 1
 
+PARTS = ("machine", "versions", "engine", "source", "settings")
+"""Of a document, which must be the same in two for a ratio to be of one thing."""
+
 Verdict: TypeAlias = Literal["better", "worse", "no difference shown"]
 
 HIGHER: Mapping[str, bool] = {"fps": True, f"{END_TO_END} p50": False, f"{AGE} p50": False}
@@ -34,14 +37,28 @@ def load(path: Path) -> dict[str, Any]:
     """A document that `rtseg bench --json` wrote. Raises InputError for anything else."""
     try:
         document = json.loads(path.read_text())
-        found = document["schema"]
-        scenarios = document["scenarios"]
-        assert all(s["rounds"] and float(s["rounds"][0]["fps"]) > 0 for s in scenarios.values())
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AssertionError) as exc:
-        raise InputError(f"{path} is no result of rtseg bench --json: {exc!r}") from exc
-    if found != SCHEMA:
-        raise InputError(f"{path} has schema {found}; this rtseg reads {SCHEMA}")
-    return dict(document)
+    except (OSError, ValueError) as exc:
+        raise InputError(f"{path} is no result of rtseg bench --json: {exc}") from exc
+    if not isinstance(document, dict) or "schema" not in document:
+        raise InputError(f"{path} is no result of rtseg bench --json: it has no schema")
+    if document["schema"] != SCHEMA:
+        raise InputError(f"{path} has schema {document['schema']}; this rtseg reads {SCHEMA}")
+    if "sweep" in document:
+        raise InputError(f"{path} is a sweep of {len(document['sweep'])}; compare single results")
+    if not _complete(document):
+        raise InputError(f"{path} is no result of rtseg bench --json: parts are missing")
+    return document
+
+
+def _complete(document: Mapping[str, Any]) -> bool:
+    """Whether there is what a comparison reads."""
+    try:
+        rounds = [r for s in document["scenarios"].values() for r in s["rounds"]]
+        figures = [_values([r], name) for r in rounds for name in HIGHER]
+        parts = [dict(document[part]) for part in PARTS]
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return False
+    return bool(rounds and parts) and all(value > 0 for found in figures for value in found)
 
 
 def compare(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Row]:
@@ -61,7 +78,7 @@ def compare(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Row]:
 def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     """What else is not the same in the two, for people: then a ratio is not of one thing."""
     found = []
-    for part in ("machine", "engine", "source", "settings"):
+    for part in PARTS:
         left, right = a.get(part, {}), b.get(part, {})
         found += [
             f"{part} {key}: {left.get(key)} and {right.get(key)}"

@@ -112,14 +112,17 @@ class _Arrivals:
                 pass
 
     def _arrive(self) -> None:
-        begun = time.perf_counter()
+        begun = 0.0
         for number, (frame, decode_ms, _) in enumerate(_timed(self._course.source)):
             if self._errors:
                 return
+            begun = begun or time.perf_counter()  # the first frame arrives when it is decoded
             arrival = begun + number * self._interval
             time.sleep(max(0.0, arrival - time.perf_counter()))
             self._came += 1
             self._put((frame, decode_ms, arrival))
+        # n frames take n intervals: the last one's is waited for.
+        time.sleep(max(0.0, begun + self._came * self._interval - time.perf_counter()))
 
     def _put(self, item: tuple[Frame, float, float]) -> None:
         """In the place of one that still waits."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -90,8 +91,10 @@ def bench(
         raise InputError("--sweep goes with neither --fail-below nor --engine; leave one out")
     if png and not (sweep and data):
         raise InputError("--png plots accuracy over latency; add --sweep KEY=A,B and --data DIR")
-    if rate is not None and rate <= 0:
-        raise InputError(f"a rate of {rate:g} frames a second; expected more than 0")
+    if rate is not None and not 0.001 <= rate <= 1e6:
+        raise InputError(f"a rate of {rate:g} frames a second; expected 0.001 to 1,000,000")
+    if fail_below is not None and not 0 < fail_below < math.inf:
+        raise InputError(f"--fail-below {fail_below:g}; expected a rate above 0")
     _check_outputs([p for p in (output, png) if p], yes=yes, no=no)
     job = Job(
         source=source, output=None, masks=None, jsonl=None, alpha=0.5, classes=None, legend=True,

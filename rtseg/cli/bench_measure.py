@@ -66,11 +66,11 @@ def measure(
 def _segmenters(
     job: Job, chosen: tuple[str, ...], stack: ExitStack
 ) -> tuple[dict[str, Segmenter], Overlay]:
-    """That of each scenario: one frame at a time gets all cores, unless streams were asked for."""
+    """That of each scenario: one frame at a time gets all cores."""
     segmenter, overlay = prepare(job)
     stack.enter_context(segmenter)
     made = dict.fromkeys(chosen, segmenter)
-    if "single-stream" in made and job.streams is None:
+    if "single-stream" in made and segmenter.streams != 1:
         made["single-stream"], _ = prepare(replace(job, streams=1))
         stack.enter_context(made["single-stream"])
     return made, overlay

@@ -33,8 +33,10 @@ def show(found: Mapping[str, Any]) -> None:
         scenario = found["scenarios"][name]
         rates = [r["fps"] for r in scenario["rounds"]]
         workers = f"{scenario['streams']} at a time"
-        console.print(f"\n[bold]{name}[/], {workers}  {_rate(name, middle, rates)}", soft_wrap=True)
-        console.print(_table(middle["stages_ms"], on_gpu=bool(found["memory"]["device_bytes"])))
+        on_gpu = bool(found["memory"]["device_bytes"])
+        figure = _rate(name, middle, rates, on_gpu=on_gpu)
+        console.print(f"\n[bold]{name}[/], {workers}  {figure}", soft_wrap=True)
+        console.print(_table(middle["stages_ms"], on_gpu=on_gpu))
     console.print("\n" + _network(found["network"]), soft_wrap=True)
     console.print(_memory(found["memory"]))
     for gpu, after in zip(found["gpus"]["before"], found["gpus"]["after"], strict=False):
@@ -88,13 +90,15 @@ def _heading(found: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _rate(name: str, middle: Mapping[str, Any], rates: Sequence[float]) -> str:
-    """The figure that the scenario is about, with its range over the rounds."""
+def _rate(name: str, middle: Mapping[str, Any], rates: Sequence[float], *, on_gpu: bool) -> str:
+    """The figure that the scenario is about, with its range over the rounds; on a GPU the cores
+    are no bound."""
     text = f"{middle['fps']:.1f} fps ({min(rates):.1f}–{max(rates):.1f})"
-    text += f", cores {100 * middle['cpu_utilisation']:.0f} % busy"
-    if name == "offline":
+    if name == "offline" and not on_gpu:
         share = middle["fps"] / middle["bound_fps"]
-        text += f", {100 * share:.0f} % of the {middle['bound_fps']:.1f} fps that they allow"
+        text += f", {100 * share:.0f} % of the {middle['bound_fps']:.1f} fps that the cores allow"
+    else:
+        text += f", cores {100 * middle['cpu_utilisation']:.0f} % busy"
     if name == "constant-stream":
         text += f"; of {middle['frames']} frames {middle['dropped']} dropped, {middle['late']} late"
     return text

@@ -101,7 +101,9 @@ class Trainer:
         rng = _generator(self.recipe.seed, self.epoch, 1 + self.world.rank)
         torch.manual_seed(rng.initial_seed())  # of dropout
         # Crops have few sizes, for each of which cuDNN looks for its fastest algorithm.
-        with _memory(), torch.backends.cudnn.flags(enabled=True, benchmark=True):
+        cudnn = torch.backends.cudnn
+        kept = {"deterministic": cudnn.deterministic, "allow_tf32": cudnn.allow_tf32}
+        with _memory(), cudnn.flags(enabled=cudnn.enabled, benchmark=True, **kept):
             batches = self.source.batches(groups)
             for iteration, group in enumerate(groups, first):
                 asked = time.perf_counter()

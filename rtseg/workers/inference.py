@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from rtseg.device.failures import translated
 from rtseg.errors import EngineError
 from rtseg.frame import ColourMatrix, DevicePicture
@@ -13,7 +15,6 @@ from rtseg.workers.buffers import Buffers, Clock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from rtseg.backends.base import DeviceContext, Recording
@@ -124,8 +125,13 @@ class Inference:
         mark("postprocess")
 
     def _check(self, graph: Recording) -> None:
-        """Launch it on what is there. Raises EngineError for other labels than before."""
-        before = self._buffers.labels_host
+        """Launch it on what is there, logits and labels spoilt: what it leaves out would show.
+
+        Raises EngineError for other labels than before.
+        """
+        before, stream = self._buffers.labels_host, self._context.stream
+        for spoilt, value in ((self._buffers.labels, 255), (self._context.logits, 0)):
+            spoilt.copy_to_device(np.full(spoilt.shape, value, spoilt.dtype), stream=stream)
         graph.launch()
         same = float((self._downloaded() == before).mean())
         if same < SAME:

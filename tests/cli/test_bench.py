@@ -92,6 +92,8 @@ def test_two_results_are_compared(rtseg) -> None:
         (("--scenario", "server"), "scenario 'server'; expected single-stream"),
         (("--json", "no/b.json"), "no is no folder"),
         (("--rate", "0"), "a rate of 0 frames a second"),
+        (("--rate", "inf"), "a rate of inf frames a second"),
+        (("--fail-below", "nan"), "--fail-below nan; expected a rate above 0"),
         (("--sweep", "colour=red"), "expected KEY=A,B with one of model, size"),
         (("--sweep", "size=big"), "size 'big'; expected WIDTHxHEIGHT"),
         (("--sweep", "size=64x48", "--fail-below", "1"), "--sweep goes with neither"),

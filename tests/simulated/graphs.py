@@ -144,6 +144,15 @@ def test_a_recording_that_gives_other_labels_is_not_used(worker, want, monkeypat
     assert "of the labels that its parts give; expected 99.9%" in worker._inference.graph_refused
 
 
+def test_a_recording_of_nothing_is_not_used(worker, want, monkeypatch) -> None:
+    """The labels of the frame before are still there; they are no answer."""
+    monkeypatch.setattr(worker._context, "record", lambda before, after: Recording())
+    for index in range(3):
+        frame = Frame(bgr(*SIZE, index))
+        np.testing.assert_array_equal(worker.segment(frame).labels, want(frame))
+    assert "0.00% of the labels" in worker._inference.graph_refused
+
+
 def test_nothing_is_recorded_from_a_frame_without_an_answer(model) -> None:
     engine = DeviceStandIn(model.contract, SIZE, poison=True)
     worker = DeviceWorker(model, engine, Memory())
