@@ -47,18 +47,20 @@ def installed(*packages: str) -> bool:
 
 
 def onnx_runtime(
-    model: Model, size: tuple[int, int]
+    model: Model, size: tuple[int, int], *, spin: bool = True
 ) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
     """(1, 3, h, w) to (1, C, h / s, w / s), both float32, in ONNX Runtime on all cores.
 
-    Its threads spin between the operators of a run, but not, as they would by themselves, for tens
-    of milliseconds after it, in what is done or measured next.
+    spin: whether its threads do while they wait for the next operator, which is faster if nobody
+    else wants the cores. They never go on for tens of milliseconds after a run, as they would by
+    themselves, and slow down what is done or measured next.
     """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = cpu_count()
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spin)))
     graph = at_size(onnx.load_model_from_string(in_f32(model.data)), size).SerializeToString()
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     return lambda image: session.run(None, {"image": image})[0]

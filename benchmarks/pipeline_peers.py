@@ -19,6 +19,7 @@ import os
 import sys
 import tempfile
 import types
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -134,7 +135,8 @@ def supervision(name: str, frame: Size) -> Candidate:
 
     model = Model.load(name)
     size = model.input_size(*frame)
-    infer, paint = peers.onnx_runtime(model, size), peers.annotator(model.classes, ALPHA)
+    infer = peers.onnx_runtime(model, size, spin=False)  # reading and writing want the cores too
+    paint = peers.annotator(model.classes, ALPHA)
 
     def overlay(picture: NDArray[np.uint8], _number: int) -> NDArray[np.uint8]:
         logits = infer(prepare(picture, model, size))[0]
@@ -159,7 +161,11 @@ def ultralytics_openvino(name: str, frame: Size) -> Candidate:
     """The same, exported to OpenVINO first; argmax is then part of the network."""
     network, _, size, gmacs = random_network(name, frame)
     shape = size[::-1]
-    with contextlib.chdir(tempfile.mkdtemp(prefix="rtseg-bench-")):  # where it writes the export
+    with (
+        contextlib.chdir(tempfile.mkdtemp(prefix="rtseg-bench-")),  # where it writes the export
+        warnings.catch_warnings(),  # of its own libraries
+    ):
+        warnings.simplefilter("ignore")
         path = Path(network.export(format="openvino", imgsz=shape, device="cpu")).resolve()
     what = "ultralytics' predict, exported to OpenVINO"
     exported = type(network)(path, task="semantic")

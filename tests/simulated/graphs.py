@@ -146,7 +146,7 @@ def test_a_recording_that_gives_other_labels_is_not_used(worker, want, monkeypat
 
 def test_a_recording_of_nothing_is_not_used(worker, want, monkeypatch) -> None:
     """The labels of the frame before are still there; they are no answer."""
-    monkeypatch.setattr(worker._context, "record", lambda before, after: Recording())
+    monkeypatch.setattr(worker._context, "record", lambda *_: Recording())
     for index in range(3):
         frame = Frame(bgr(*SIZE, index))
         np.testing.assert_array_equal(worker.segment(frame).labels, want(frame))
