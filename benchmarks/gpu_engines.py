@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
 import numpy as np
 import onnx
-from gpu_timing import Candidate, in_turns, spread, waited_for
 
 from rtseg.backends import available, build_engine
+from rtseg.benchmark.device_timing import Candidate, in_turns, spread, waited_for
 from rtseg.benchmark.roofline import Bound, Rates, bound, count_layers
 from rtseg.model import Model, list_models
 

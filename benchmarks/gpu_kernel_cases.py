@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import scenes
-from gpu_timing import Call
 from numba import cuda
 
+from rtseg.benchmark.device_timing import Call
 from rtseg.classes import CAMVID
 from rtseg.device.arrays import Stream
 from rtseg.device.transfer import to_host

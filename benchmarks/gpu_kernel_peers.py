@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import cv2
 import numpy as np
 from gpu_kernel_cases import ALPHA, MEAN, STD, Case
-from gpu_timing import Call, Candidate
 from numba import cuda
 
+from rtseg.benchmark.device_timing import Call, Candidate
 from rtseg.classes import CAMVID
 from rtseg.frame import Yuv420, empty_like
 from rtseg.kernels import cpu

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from gpu_kernel_cases import FOOTPRINT, Case, blend_case, postprocess_case, preprocess_case, slots
 from gpu_kernel_peers import host_calls, torch_candidate, torch_ops
-from gpu_timing import Call, Candidate, enqueued, in_turns, recorded, spread
 from numba import cuda
 
 from rtseg.backends import available
+from rtseg.benchmark.device_timing import Call, Candidate, enqueued, in_turns, recorded, spread
 from rtseg.device.arrays import Stream
 from rtseg.interleave import interleaved, summary
 

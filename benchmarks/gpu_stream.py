@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 import scenes
-from gpu_timing import Candidate, in_turns, spread
 
+from rtseg.benchmark.device_timing import Candidate, in_turns, spread
 from rtseg.device.memory import Form, Memory, Surface
 from rtseg.device.transfer import put
 from rtseg.errors import EngineError

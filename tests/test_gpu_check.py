@@ -129,7 +129,7 @@ def test_a_missing_package_is_left_out_and_a_broken_part_has_failed(check: Check
         import no_such_package_as_this  # noqa: F401
 
     def incomplete() -> None:
-        raise ModuleNotFoundError("No module named 'gpu_timing'", name="gpu_timing")
+        raise ModuleNotFoundError("No module named 'gpu_kernels'", name="gpu_kernels")
 
     def broken() -> None:
         raise EngineError("the GPU failed\nat length")
@@ -140,7 +140,7 @@ def test_a_missing_package_is_left_out_and_a_broken_part_has_failed(check: Check
     why = "no_such_package_as_this is not installed"
     assert check.document["left_out"] == [{"what": "a", "why": why}]
     assert check.document["failed"] == [
-        {"what": "b", "why": "No module named 'gpu_timing'"},
+        {"what": "b", "why": "No module named 'gpu_kernels'"},
         {"what": "c", "why": "EngineError: the GPU failed"},
     ]
     assert "left out: a: " in capsys.readouterr().out

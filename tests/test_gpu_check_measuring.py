@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 
 def test_percentiles() -> None:
-    from gpu_timing import spread
+    from rtseg.benchmark.device_timing import spread
 
     found = spread([float(n) for n in range(101)])
     want = {"p50_ms": 50.0, "p90_ms": 90.0, "p95_ms": 95.0, "p99_ms": 99.0}

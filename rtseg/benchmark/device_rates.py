@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from rtseg.benchmark.device_timing import Call, Candidate, in_turns
 from rtseg.device.arrays import Stream
 
 cuda: Any = import_module("numba.cuda")  # it has few types
-
-BURSTS, CALLS = 5, 10
 
 
 def matrix_rate(order: int = 8192) -> float:
@@ -41,7 +38,7 @@ def copy_rates(mebibytes: int = 512) -> dict[str, float]:
     one, two = (cuda.device_array(count, np.uint8) for _ in range(2))
     host, stream = cuda.pinned_array(count, np.uint8), cuda.stream()
     host[:] = 1
-    calls: dict[str, tuple[Callable[[], object], int]] = {
+    calls: dict[str, tuple[Call, int]] = {
         "copy": (lambda: two.copy_to_device(one, stream=stream), 2 * count),
         "upload": (lambda: one.copy_to_device(host, stream=stream), count),
         "download": (lambda: one.copy_to_host(host, stream=stream), count),
@@ -49,16 +46,7 @@ def copy_rates(mebibytes: int = 512) -> dict[str, float]:
     return {name: moved / _best(stream, call) for name, (call, moved) in calls.items()}
 
 
-def _best(stream: Stream, call: Callable[[], object]) -> float:
-    """Seconds of the fastest of many calls, put on the stream one behind the other."""
-    events = [cuda.event() for _ in range(CALLS + 1)]
-    best = float("inf")
-    for _ in range(BURSTS):
-        call()  # the first one waits for the host
-        events[0].record(stream)
-        for event in events[1:]:
-            call()
-            event.record(stream)
-        events[-1].synchronize()
-        best = min(best, *(float(a.elapsed_time(b)) for a, b in pairwise(events)))
-    return best / 1e3
+def _best(stream: Stream, call: Call) -> float:
+    """Seconds of the fastest of many calls."""
+    candidate = Candidate(stream, call)
+    return min(in_turns({"": candidate}, rounds=3, count=10)[""]) / 1e3

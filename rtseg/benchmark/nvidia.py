@@ -24,7 +24,7 @@ def readings(pci: str) -> dict[str, Any]:
     """The state of the GPU with that bus id.
 
     Raises ModuleNotFoundError without nvidia-ml-py, EngineError where the driver comes without
-    NVML.
+    NVML or has lost the device.
     """
     with _started() as nvml:
         return state(nvml, nvml.nvmlDeviceGetHandleByPciBusId(pci))
@@ -67,5 +67,7 @@ def _started() -> Iterator[Any]:
         raise EngineError(f"NVML does not start: {exc}") from exc
     try:
         yield nvml
+    except nvml.NVMLError as exc:
+        raise EngineError(f"NVML does not answer: {exc}") from exc
     finally:
         nvml.nvmlShutdown()

@@ -109,6 +109,7 @@ def bench(
     )  # fmt: skip
     settings = {
         "frames": frames, "rounds": rounds, "warm_up": warm_up, "overlay": overlay, "rate": rate,
+        "streams": streams, "decoder": decoder, "encoder": encoder,
     }  # fmt: skip
     if sweep:
         bench_sweep.run(job, chosen, settings, (data, split), bench_sweep.parse(sweep), output, png)

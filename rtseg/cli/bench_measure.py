@@ -46,7 +46,8 @@ def measure(
         before = nvidia.states()
         info, start = _start(job, main, shown, settings["warm_up"])
         run = _scenarios(info, settings["rate"])
-        if made[chosen[0]] is not main:  # warm it up too
+        if made[chosen[0]] is not main:
+            _compile(made[chosen[0]], info)
             with _course(_shorter(job, settings["warm_up"]), made[chosen[0]], shown) as course:
                 run[chosen[0]](course)
         rounds: dict[str, list[Round]] = {name: [] for name in chosen}
@@ -97,13 +98,12 @@ def _start(
     """Compile the engine, take the first frame, and warm up."""
     from rtseg.benchmark.document import Start
     from rtseg.benchmark.scenarios import offline
-    from rtseg.cli.report import preparing
     from rtseg.video.sources import open_source
 
     times = [time.perf_counter()]
-    with open_source(job.source, max_frames=1) as source, preparing() as bars:
+    with open_source(job.source, max_frames=1) as source:
         info = source.info
-        segmenter.engine(info.width, info.height, progress=bars.tell, say=bars.say)
+        _compile(segmenter, info)
         times.append(time.perf_counter())
         worker, frame = segmenter.worker(info.width, info.height), next(source, None)
         if frame is None:
@@ -116,10 +116,19 @@ def _start(
     return info, Start(times[1] - times[0], 1e3 * (times[3] - times[2]), warm.seconds)
 
 
+def _compile(segmenter: Segmenter, info: SourceInfo) -> None:
+    """Before a source is opened for it: where frames can stay depends on the engine."""
+    from rtseg.cli.report import preparing
+
+    with preparing() as bars:
+        segmenter.engine(info.width, info.height, progress=bars.tell, say=bars.say)
+
+
 @contextmanager
 def _course(job: Job, segmenter: Segmenter, overlay: Overlay | None) -> Iterator[Course]:
     """Source and sinks of one round, opened; a video goes into a folder that is removed again."""
     from rtseg.benchmark.scenarios import Course
+    from rtseg.cli.report import describe_engine, status_line
     from rtseg.pipeline import painter
     from rtseg.video.sinks import NullSink
     from rtseg.video.sources import open_source
@@ -133,7 +142,10 @@ def _course(job: Job, segmenter: Segmenter, overlay: Overlay | None) -> Iterator
         sinks = sinks or [NullSink()]
         for sink in sinks:
             stack.enter_context(sink)
-        paint = painter(overlay, shown.picture_for) if overlay and shown else None
+        paint = None
+        if overlay and shown:
+            engine, rate = describe_engine(segmenter, source.info), float(source.info.rate or 0)
+            paint = painter(overlay, shown.picture_for, lambda f: status_line(engine, rate, f))
         yield Course(source, segmenter, sinks, paint)
 
 

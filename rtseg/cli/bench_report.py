@@ -29,6 +29,8 @@ def show(found: Mapping[str, Any]) -> None:
     console = Console(highlight=False)
     for line in _heading(found):
         console.print(line, soft_wrap=True)
+    for note in found["engine"]["notes"]:
+        console.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True)
     for name, middle in medians(found):
         scenario = found["scenarios"][name]
         rates = [r["fps"] for r in scenario["rounds"]]
@@ -65,9 +67,14 @@ def show_comparison(rows: Sequence[Row], differences: Sequence[str]) -> None:
         console.print(f"[yellow]not the same:[/] {escape(line)}", soft_wrap=True)
 
 
-def write(path: Path, document: Mapping[str, Any]) -> None:
+def store(path: Path, document: Mapping[str, Any]) -> None:
     """The document as JSON, in one piece. Raises OutputError."""
     write_atomically(path, (json.dumps(document, indent=1) + "\n").encode())
+
+
+def write(path: Path, document: Mapping[str, Any]) -> None:
+    """Store it, and say so."""
+    store(path, document)
     Console(highlight=False).print(f"wrote [bold]{escape(str(path))}[/]", soft_wrap=True)
 
 

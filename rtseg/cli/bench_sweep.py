@@ -12,12 +12,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from rtseg.backends import BACKENDS
 from rtseg.benchmark.comparison import SCHEMA
 from rtseg.benchmark.document import medians
 from rtseg.benchmark.rounds import AGE, END_TO_END
 from rtseg.cli import options
 from rtseg.cli.bench_measure import measure
-from rtseg.cli.bench_report import write
+from rtseg.cli.bench_report import store, write
 from rtseg.cli.run import Job
 from rtseg.errors import EngineError, InputError
 
@@ -53,7 +54,10 @@ def run(
     """Measure all combinations, those that this machine cannot do left out with the reason."""
     console = Console(highlight=False)
     documents, left_out = [], []
-    for engine in _engines(job.engine, variants):
+    engines = list(_engines(job.engine, variants))
+    for engine in engines:
+        _check(engine)
+    for engine in engines:
         try:
             found = measure(replace(job, engine=engine), chosen, settings, data)
         except EngineError as exc:
@@ -62,6 +66,8 @@ def run(
             continue
         documents.append(found)
         console.print(f"{len(documents)}  {_label(found)}", soft_wrap=True)
+        if output:  # what is measured stays, whatever comes
+            store(output, {"schema": SCHEMA, "sweep": documents, "left_out": left_out})
     if not documents:
         raise EngineError("no combination of the sweep could be run; the reasons are above")
     console.print(table(documents))
@@ -79,6 +85,17 @@ def _engines(first: Mapping[str, Any], variants: Variants) -> Iterator[dict[str,
         if "size" in variants:
             engine["size"] = options.parse_size(engine["size"])
         yield engine
+
+
+def _check(engine: Mapping[str, Any]) -> None:
+    """Raises ModelError, InputError for a combination that no machine can do."""
+    from rtseg.model import Model
+
+    model = Model.load(engine["model"])
+    if engine["size"]:
+        model.check_size(engine["size"])
+    if engine["backend"] not in ("auto", *BACKENDS):
+        raise InputError(f"backend {engine['backend']!r}; expected auto, {', '.join(BACKENDS)}")
 
 
 def _name(engine: Mapping[str, Any]) -> str:

@@ -89,8 +89,7 @@ class Report(Closing):
 
     def status(self, frame: Frame) -> str:
         """The status line: model, input size, engine, rate, time of the frame."""
-        rate = f"{self._meter.rate:.0f} fps" if self._meter and self._meter.rate else "starting"
-        return f"{self._engine}  ·  {rate}  ·  {clock(frame)}"
+        return status_line(self._engine, self._meter.rate if self._meter else 0.0, frame)
 
     def finish(self, summary: Summary, notes: Sequence[str], outputs: Sequence[Path]) -> None:
         """Print counts, rate and where the time went; notes on what was odd; what was written."""
@@ -155,6 +154,11 @@ def describe_engine(segmenter: Segmenter, info: SourceInfo) -> str:
     assert segmenter.size is not None
     size = "x".join(map(str, segmenter.size))
     return f"{segmenter.model.contract.name} {size}  ·  {engine.name} {engine.precision}"
+
+
+def status_line(engine: str, rate: float, frame: Frame) -> str:
+    """What stands below the picture; rate 0: none is known yet."""
+    return f"{engine}  ·  {f'{rate:.0f} fps' if rate else 'starting'}  ·  {clock(frame)}"
 
 
 def clock(frame: Frame) -> str:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from made_camvid import small_camvid
 from PIL import Image
 
+from rtseg.cli import bench_sweep
+
 TINY = ("--model", "dilanet-s", "--size", "64x48", "--precision", "f32", "--warm-up", "2")
+
+
+@dataclass
+class SimpleJob:
+    """As much of a job as a sweep looks at."""
+
+    engine: dict[str, Any]
 
 
 def test_every_scenario_is_measured_and_written(rtseg, clip, tmp_path) -> None:
@@ -97,6 +108,8 @@ def test_two_results_are_compared(rtseg) -> None:
         (("--sweep", "colour=red"), "expected KEY=A,B with one of model, size"),
         (("--sweep", "size=big"), "size 'big'; expected WIDTHxHEIGHT"),
         (("--sweep", "size=64x48", "--fail-below", "1"), "--sweep goes with neither"),
+        (("--sweep", "size=64x48,65x48"), "65x48"),  # before the first is measured
+        (("--sweep", "model=dilanet-s,nosuch"), "nosuch"),
         (("--png", "p.png"), "--png plots accuracy over latency"),
         (("nothing.mp4",), "nothing.mp4"),
         (("--compare", "a.json", "b.json"), "a.json is no result of rtseg bench"),
@@ -131,6 +144,23 @@ def test_a_sweep_measures_all_combinations(rtseg, tmp_path) -> None:
     assert [item["engine"].split()[-1] for item in found["left_out"]] == ["f16", "f16"]
     assert done.out.count("left out:") == 2
     assert "offline fps" in done.out
+
+
+def test_a_sweep_that_is_interrupted_keeps_what_it_has(tmp_path, monkeypatch) -> None:
+    made = []
+
+    def measured(job, *_):
+        if made:
+            raise KeyboardInterrupt
+        made.append(job)
+        return {"engine": {"model": "m", "input": [1, 2], "backend": "b", "precision": "p"}}
+
+    monkeypatch.setattr(bench_sweep, "measure", measured)
+    job = SimpleJob({"model": "dilanet-s", "size": None, "backend": "auto", "precision": "auto"})
+    out = tmp_path / "s.json"
+    with pytest.raises(KeyboardInterrupt):
+        bench_sweep.run(job, (), {}, (None, ""), {"precision": ["f32", "bf16"]}, out, None)
+    assert len(json.loads(out.read_text())["sweep"]) == 1
 
 
 def test_a_sweep_is_plotted(rtseg, tmp_path) -> None:

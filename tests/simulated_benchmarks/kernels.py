@@ -20,11 +20,11 @@ import gpu_kernels  # noqa: E402
 from gpu_document import problems  # noqa: E402
 from gpu_kernel_cases import differing  # noqa: E402
 from gpu_kernel_peers import host_calls, torch_ops  # noqa: E402
-from gpu_timing import Candidate, enqueued, in_turns, recorded, waited_for  # noqa: E402
 from numba import cuda  # noqa: E402
 
 from rtseg.backends import available  # noqa: E402
 from rtseg.benchmark.device_rates import copy_rates  # noqa: E402
+from rtseg.benchmark.device_timing import Candidate, enqueued, in_turns, recorded, waited_for  # noqa: E402
 from rtseg.kernels import cpu  # noqa: E402
 
 SIZE, TARGET = (32, 16), (16, 16)
