@@ -1,5 +1,5 @@
-"""What a frame allocates, by tracemalloc. `test_memory.py` runs this in a process of its own: Python
-3.11 can hang or crash where tracing starts beside threads that other tests have left."""
+"""What a frame allocates, by tracemalloc. `test_memory.py` runs this in a process of its own:
+Python 3.11 can hang or crash where tracing starts beside threads that other tests have left."""
 
 from __future__ import annotations
 
